@@ -1,0 +1,1 @@
+"""PostgreSQL: the embedded server, pools, migrations, and every SQL statement."""

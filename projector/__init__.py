@@ -1,0 +1,1 @@
+"""Log in, rows out: the only writer of the read model."""

@@ -1,0 +1,1 @@
+"""What the sides must agree on; it imports nothing else of ours."""

@@ -1,0 +1,1 @@
+"""PURE: events, their codec, the fold, hashes, errors. No I/O, no clock, no chance."""

@@ -1,0 +1,1 @@
+"""What both APIs share: problems, callers, request context, paging, instants."""
