@@ -52,9 +52,7 @@ def main() -> None:
     """Install when the lock file, the project file or the interpreter changed since the last time."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         sys.exit(f"bootstrap: Python 3.11 to 3.14 is needed, this is {sys.version.split()[0]}; try PYTHON=python3.13")
-    wanted = hashlib.sha256(
-        LOCK.read_bytes() + (HOME / "pyproject.toml").read_bytes() + str(HOME).encode()
-    ).hexdigest()
+    wanted = hashlib.sha256(LOCK.read_bytes() + (HOME / "pyproject.toml").read_bytes() + str(HOME).encode()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted and runs(str(VENV / "bin" / "python"), "-c", "import cockpit"):
         return
     print("Installing what requirements.lock names into .venv ...", flush=True)  # noqa: T201

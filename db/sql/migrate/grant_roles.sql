@@ -1,0 +1,21 @@
+-- Give each role what its side needs and nothing else; called by db/roles.py after every migration.
+GRANT USAGE ON SCHEMA log TO cockpit_writer, cockpit_projector, cockpit_reader;
+GRANT USAGE ON SCHEMA read_model TO cockpit_projector, cockpit_reader;
+GRANT USAGE ON SCHEMA auth TO cockpit_writer, cockpit_reader;
+GRANT USAGE ON SCHEMA public TO cockpit_writer, cockpit_projector, cockpit_reader;
+
+-- the writer appends through the function and reads streams
+REVOKE ALL ON FUNCTION log.append_events FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION log.append_events TO cockpit_writer;
+GRANT SELECT ON log.event, log.command_receipt TO cockpit_writer;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA auth TO cockpit_writer;
+
+-- the projector reads the log and writes the read model
+GRANT SELECT ON log.event TO cockpit_projector;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA read_model TO cockpit_projector;
+
+-- the reader writes nothing
+GRANT SELECT ON log.event TO cockpit_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA read_model TO cockpit_reader;
+GRANT SELECT ON auth.token TO cockpit_reader;
+GRANT SELECT (username, is_admin, is_active) ON auth.account TO cockpit_reader;

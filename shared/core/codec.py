@@ -1,0 +1,85 @@
+"""Events to bytes and back: the canonical JSON that is stored, hashed and never written twice differently."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+
+from shared.core import events
+from shared.core.errors import CannotFold
+from shared.core.upcasters import SCHEMA_VERSIONS, upcast
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+EVENT_CLASSES: dict[str, type[events.Event]] = {cls.__name__: cls for cls in get_args(events.Event)}
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+_decode = msgspec.json.Decoder().decode
+_decode_metadata = msgspec.json.Decoder(events.Metadata).decode
+
+
+def _envelope(cls: type[events.Event]) -> Any:  # noqa: ANN401  # a class made at run time
+    return msgspec.defstruct("Payload", [("data", cls), ("context", events.Context)], frozen=True)
+
+
+_PAYLOADS: dict[str, Any] = {name: _envelope(cls) for name, cls in EVENT_CLASSES.items()}
+_DECODERS: dict[str, Any] = {name: msgspec.json.Decoder(cls).decode for name, cls in _PAYLOADS.items()}
+
+
+def encode_payload(event: events.Event, context: events.Context) -> str:
+    """Return the canonical JSON of what an event asserts and where it came from.
+
+    NOTE: a storage format: `{"context": {…}, "data": {…}}`, keys sorted, no white space, UTF-8.
+    """
+    return _encode({"context": context, "data": event}).decode()
+
+
+def encode_metadata(metadata: events.Metadata) -> str:
+    """Return the canonical JSON of an event's metadata. NOTE: a storage format, keys sorted, no white space."""
+    return _encode(metadata).decode()
+
+
+def decode(
+    position: int,
+    event_id: UUID,
+    stream: str,
+    version: int,
+    event_type: str,
+    schema_version: int,
+    effective_at: datetime,
+    effective_until: datetime | None,
+    recorded_at: datetime,
+    payload: bytes | str,
+    metadata: bytes | str,
+) -> events.Recorded:
+    """Return the event that a row of the log holds, brought up to today's schema version.
+
+    Raises CannotFold for a type or a schema version that this code does not know, and for a payload of another shape.
+    """
+    today = SCHEMA_VERSIONS.get(event_type)
+    if today is None or not 1 <= schema_version <= today:
+        raise CannotFold(position, f"{event_type} in schema version {schema_version} is not known here")
+    try:
+        if schema_version == today:
+            body = _DECODERS[event_type](payload)
+        else:
+            raw = _decode(payload)
+            raw["data"] = upcast(event_type, schema_version, raw["data"])
+            body = msgspec.convert(raw, _PAYLOADS[event_type])
+        return events.Recorded(
+            position=position,
+            event_id=event_id,
+            stream=stream,
+            version=version,
+            event=body.data,
+            effective_at=effective_at,
+            effective_until=effective_until,
+            recorded_at=recorded_at,
+            context=body.context,
+            metadata=_decode_metadata(metadata),
+        )
+    except msgspec.ValidationError as error:
+        raise CannotFold(position, str(error)) from error

@@ -1,0 +1,172 @@
+"""Every error of the domain: one base, data in attributes, the docstring as the message. HTTP is known elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from inspect import cleandoc
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+
+class FieldError(NamedTuple):
+    """One thing that is wrong with one field: its name, a sentence, and a code for programs."""
+
+    field: str
+    message: str
+    code: str
+
+
+class CockpitError(Exception):
+    """Something the caller can understand and act upon."""
+
+    code = "error"
+
+    def __str__(self) -> str:
+        """Return the class's docstring with the error's own data filled in."""
+        return cleandoc(type(self).__doc__ or "").format(**vars(self))
+
+
+@dataclass(eq=False)
+class Invalid(CockpitError):
+    """The request is not valid."""
+
+    errors: list[FieldError]
+    code = "invalid"
+
+    def __str__(self) -> str:
+        """Say what is wrong with each field."""
+        return "; ".join(f"{error.field}: {error.message}" for error in self.errors)
+
+
+def invalid(name: str, message: str, code: str = "invalid") -> Invalid:
+    """Build the error for a single field."""
+    return Invalid([FieldError(name, message, code)])
+
+
+def not_supported_yet(name: str, what: str) -> Invalid:
+    """Build the error for something that is part of the contract and comes later: it is never silently ignored."""
+    return invalid(name, f"{what} is not supported yet.", "not_supported_yet")
+
+
+@dataclass(eq=False)
+class Unknown(CockpitError):
+    """No such {what}."""
+
+    what: str
+    code = "not_found"
+
+
+@dataclass(eq=False)
+class Retired(CockpitError):
+    """This entity is retired since {since}; POST to its reopen resource brings it back."""
+
+    entity_uid: UUID
+    since: datetime
+    code = "retired"
+
+
+@dataclass(eq=False)
+class NotYet(CockpitError):
+    """This entity does not exist before {starts}."""
+
+    entity_uid: UUID
+    starts: datetime
+    code = "not_yet"
+
+
+@dataclass(eq=False)
+class AlreadyOpen(CockpitError):
+    """This entity exists at that instant: there is nothing to reopen."""
+
+    entity_uid: UUID
+    code = "already_open"
+
+
+@dataclass(eq=False)
+class AlreadyRegistered(CockpitError):
+    """A {what} {key} is registered already, with other content."""
+
+    what: str
+    key: str
+    code = "already_registered"
+
+
+@dataclass(eq=False)
+class PreconditionFailed(CockpitError):
+    """The entity has changed: its ETag is now {etag}."""
+
+    etag: str
+    code = "precondition_failed"
+
+
+@dataclass(eq=False)
+class PreconditionRequired(CockpitError):
+    """This service asks for If-Match on every change."""
+
+    code = "precondition_required"
+
+
+@dataclass(eq=False)
+class KeyReused(CockpitError):
+    """This Idempotency-Key was used before with another request."""
+
+    code = "idempotency_key_reused"
+
+
+@dataclass(eq=False)
+class Contended(CockpitError):
+    """Other writers changed the same entity {attempts} times while this command was being decided."""
+
+    attempts: int
+    code = "contended"
+
+
+@dataclass(eq=False)
+class Unavailable(CockpitError):
+    """{reason}"""  # noqa: D415  # the message is the reason itself
+
+    reason: str
+    retry_after: int = field(default=1)
+    code = "unavailable"
+
+
+@dataclass(eq=False)
+class Unauthenticated(CockpitError):
+    """{reason}"""  # noqa: D415  # the message is the reason itself
+
+    reason: str
+    code = "not_authenticated"
+
+
+@dataclass(eq=False)
+class Forbidden(CockpitError):
+    """This needs the scope {scope}."""
+
+    scope: str
+    code = "permission_denied"
+
+
+@dataclass(eq=False)
+class TooManyAttempts(CockpitError):
+    """Too many failed attempts to log in; try again in {retry_after} seconds."""
+
+    retry_after: int
+    code = "throttled"
+
+
+@dataclass(eq=False)
+class CannotFold(CockpitError):
+    """Event {position} cannot be folded: {reason}."""
+
+    position: int
+    reason: str
+    code = "cannot_fold"
+
+
+class NotForward(CannotFold):
+    """Event {position} is not later than what is asserted already: {reason}."""
+
+    code = "not_forward"

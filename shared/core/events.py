@@ -1,0 +1,130 @@
+"""What can happen: the events, and the envelope in which the log keeps them.
+
+Each event carries only what it asserts. NOTE: the classes are storage formats; a change of one needs a new
+schema version and an upcaster (`upcasters.py`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime  # msgspec reads the annotations at run time
+from enum import StrEnum
+from uuid import UUID
+
+from msgspec import UNSET, Struct, UnsetType
+
+
+class EntityRegistered(Struct, frozen=True, forbid_unknown_fields=True):
+    """An entity came to be known, with its name, its type and its first details."""
+
+    display_name: str
+    entity_type: str
+    details: dict[str, str] = {}
+
+
+class EntityRevised(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Some fields of an entity were asserted; what is absent was not spoken of. A detail of None is removed."""
+
+    display_name: str | UnsetType = UNSET
+    entity_type: str | UnsetType = UNSET
+    details: dict[str, str | None] = {}
+
+
+class EntityRetired(Struct, frozen=True, forbid_unknown_fields=True):
+    """An entity ceased to exist; its values go on underneath."""
+
+
+class EntityReopened(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A retired entity exists again, with the values it had unless others are given."""
+
+    display_name: str | UnsetType = UNSET
+    entity_type: str | UnsetType = UNSET
+    details: dict[str, str | None] = {}
+
+
+class Kind(StrEnum):
+    """Which registry of types a code belongs to."""
+
+    ENTITY = "entity"
+    DETAIL = "detail"
+
+
+class TypeRegistered(Struct, frozen=True, forbid_unknown_fields=True):
+    """A code for entities or details was added to the registry, active."""
+
+    kind: Kind
+    code: str
+    name: str
+    description: str = ""
+
+
+class TypeChanged(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A type got another name or description."""
+
+    kind: Kind
+    code: str
+    name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+
+
+class TypeActivated(Struct, frozen=True, forbid_unknown_fields=True):
+    """A type may be used again."""
+
+    kind: Kind
+    code: str
+
+
+class TypeDeactivated(Struct, frozen=True, forbid_unknown_fields=True):
+    """A type refuses new use; what exists stays readable."""
+
+    kind: Kind
+    code: str
+
+
+EntityEvent = EntityRegistered | EntityRevised | EntityRetired | EntityReopened
+RegistryEvent = TypeRegistered | TypeChanged | TypeActivated | TypeDeactivated
+Event = EntityEvent | RegistryEvent
+
+REGISTRY_STREAM = "registry"
+
+
+def entity_stream(entity_uid: UUID) -> str:
+    """Return the name of an entity's stream."""
+    return f"entity:{entity_uid}"
+
+
+def uid_of(stream: str) -> UUID | None:
+    """Return the entity a stream belongs to, None for any other stream."""
+    kind, _, name = stream.partition(":")
+    return UUID(name) if kind == "entity" else None
+
+
+class Context(Struct, frozen=True, omit_defaults=True):
+    """Where a command came from and why: personal, so part of the payload and erased with it."""
+
+    ip_address: str | None = None
+    user_agent: str | None = None
+    reason: str | None = None
+
+
+class Metadata(Struct, frozen=True, omit_defaults=True):
+    """Who asked, and by which request."""
+
+    actor: str
+    request_id: str
+    correlation_id: str | None = None
+    causation_id: str | None = None
+
+
+class Recorded(Struct, frozen=True):
+    """An event as the log has it: position in the whole log, version in its stream, both from 1."""
+
+    position: int
+    event_id: UUID
+    stream: str
+    version: int
+    event: Event
+    effective_at: datetime
+    effective_until: datetime | None
+    recorded_at: datetime
+    context: Context
+    metadata: Metadata

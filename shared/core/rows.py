@@ -1,0 +1,67 @@
+"""The rows of the read model, and what an event can do to them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+
+
+class Version(Struct, frozen=True, kw_only=True):
+    """What every version row has: one stretch of valid time, [valid_from, valid_to), open while valid_to is None.
+
+    `recorded_from_position` is the event that made the row, `valid_to_known_position` the one that closed it;
+    `created_at` and `updated_at` are their recorded times. `asserted_to` is the last instant asserted on the row's
+    group. `actor` is who made the row.
+    """
+
+    id: int
+    entity_uid: UUID
+    hashdiff: str
+    valid_from: datetime
+    valid_to: datetime | None = None
+    asserted_to: datetime
+    recorded_from_position: int
+    valid_to_known_position: int | None = None
+    created_at: datetime
+    updated_at: datetime
+    actor: str
+
+
+class EntityVersion(Version, frozen=True, kw_only=True):
+    """One row of `entity_version`: the name and type of an entity."""
+
+    display_name: str
+    entity_type: str
+
+
+class DetailVersion(Version, frozen=True, kw_only=True):
+    """One row of `entity_detail_version`: one detail of an entity."""
+
+    detail_type: str
+    detail_value: str
+
+
+Row = EntityVersion | DetailVersion
+
+
+class Opened(Struct, frozen=True):
+    """A row to insert."""
+
+    row: Row
+
+
+class Closed(Struct, frozen=True):
+    """A row to update: its valid_to, and from which position that is known."""
+
+    row: Row
+
+
+class Reasserted(Struct, frozen=True):
+    """A row to update: only its asserted_to."""
+
+    row: Row
+
+
+Change = Opened | Closed | Reasserted
