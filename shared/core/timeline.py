@@ -115,7 +115,7 @@ def fold(timeline: Timeline, recorded: Recorded) -> tuple[Timeline, list[Change]
     for code in sorted(touched):
         value = new.details.get(code) if new.exists else None
         digest = None if value is None else detail_hash(code, value)
-        make = partial(DetailVersion, detail_type=code, detail_value=value)
+        make = partial(DetailVersion, detail_type=code, detail_value=str(value))
         row = turn(detail_rows.pop(code, None), digest, make)
         if row is not None:
             detail_rows[code] = row

@@ -1,0 +1,89 @@
+"""Bring the schema up to date: sorted files, each once, in one transaction, its digest recorded."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from db.queries import statement
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+LOCK = (4011, 2)
+LOCK_SECONDS = 60.0
+POLL_SECONDS = 0.1
+
+
+class MigrationError(Exception):
+    """The schema cannot be brought up to date; the message says why in one line."""
+
+
+def migrate(conninfo: str) -> list[str]:
+    """Apply what is missing and return the names of what was applied.
+
+    Raises MigrationError when the database is newer than this code, or when a migration that was applied has been
+    changed since. Of several processes one applies, the others wait (by polling: a blocking lock would be in the way
+    of CREATE INDEX CONCURRENTLY).
+    """
+    with psycopg.connect(conninfo, autocommit=True, options="-c client_min_messages=warning") as connection:
+        _lock(connection)
+        try:
+            return _apply(connection)
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(%s, %s)", LOCK)
+
+
+def check(conninfo: str) -> None:
+    """Raise MigrationError unless the schema is just the one this code was written for."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        missing = [path.name for path in _missing(_applied(connection))]
+    if missing:
+        raise MigrationError(f"The schema lacks {', '.join(missing)}: run `cockpit migrate`.")
+
+
+def _apply(connection: psycopg.Connection[Any]) -> list[str]:
+    applied = _applied(connection)
+    done = []
+    for path in _missing(applied):
+        text = path.read_text(encoding="utf-8")
+        with connection.transaction():
+            connection.execute(text.encode())
+            connection.execute(
+                "INSERT INTO public.cockpit_migration (name, digest) VALUES (%s, %s)", (path.name, _digest(text))
+            )
+        done.append(path.name)
+    return done
+
+
+def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    connection.execute(statement("migrate/create_migration_table"))
+    return dict(connection.execute("SELECT name, digest FROM public.cockpit_migration").fetchall())
+
+
+def _missing(applied: dict[str, str]) -> list[Path]:
+    files = {path.name: path for path in sorted(MIGRATIONS.glob("*.sql"))}
+    unknown = sorted(applied.keys() - files.keys())
+    if unknown:
+        raise MigrationError(f"The database is newer than this code: it has {', '.join(unknown)}.")
+    for name, digest in applied.items():
+        if _digest(files[name].read_text(encoding="utf-8")) != digest:
+            raise MigrationError(f"{name} was changed after it was applied.")
+    return [path for name, path in files.items() if name not in applied]
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def _lock(connection: psycopg.Connection[Any]) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", LOCK).fetchone()
+        if row is not None and row[0]:
+            return
+        if time.monotonic() > deadline:
+            raise MigrationError("Another process has been migrating for a minute.")
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,71 @@
+"""Connections: one pool a side, each acting as the role of its side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import AsyncConnectionPool
+
+from shared.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+Side = Literal["write", "project", "read"]
+ROLES: dict[Side, str] = {"write": "cockpit_writer", "project": "cockpit_projector", "read": "cockpit_reader"}
+CONNECT_SECONDS = 2
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+class Dsns:
+    """Where each side connects, and as whom.
+
+    A side with a DSN of its own uses it as it is; the others share one DSN and switch to their role when they connect
+    (`with_roles`), or act as the login itself where the roles could not be made.
+    """
+
+    def __init__(self, shared: str, settings: Settings | None = None, *, with_roles: bool = True) -> None:
+        self.shared = shared
+        self.with_roles = with_roles
+        own = {
+            "write": settings.write_database_url if settings else None,
+            "project": settings.project_database_url if settings else None,
+            "read": settings.read_database_url if settings else None,
+        }
+        self._own = {side: url.get_secret_value() for side, url in own.items() if url is not None}
+
+    def of(self, side: Side) -> str:
+        """Return the conninfo of a side."""
+        options = ["-c timezone=UTC", "-c search_path=read_model,public", "-c jit=off"]
+        base = self._own.get(side, self.shared)
+        if side not in self._own and self.with_roles:
+            options.append(f"-c role={ROLES[side]}")
+        given = conninfo_to_dict(base)
+        return make_conninfo(
+            base,
+            options=" ".join([str(given.get("options") or ""), *options]).strip(),
+            application_name=f"cockpit-{side}",
+            connect_timeout=given.get("connect_timeout", CONNECT_SECONDS),
+            keepalives_idle=given.get("keepalives_idle", 30),
+        )
+
+
+def make_pool(conninfo: str, size: int) -> AsyncConnectionPool[Connection]:
+    """Return a pool of autocommit connections, not yet open; to wait CONNECT_SECONDS for one is an error."""
+    return AsyncConnectionPool(
+        conninfo,
+        min_size=1,
+        max_size=size,
+        timeout=CONNECT_SECONDS,
+        reconnect_timeout=float("inf"),
+        open=False,
+        kwargs={"autocommit": True},
+        check=None,
+    )
+
+
+def unavailable(error: Exception) -> Unavailable:
+    """Return the error a caller sees when the database does not answer."""
+    return Unavailable(f"The database does not answer: {type(error).__name__}.", retry_after=1)

@@ -1,0 +1,23 @@
+"""The roles in the database: writer, projector and reader, made where we may, told about where we may not."""
+
+from __future__ import annotations
+
+import psycopg
+
+from db.queries import statement
+
+
+def ensure_roles(conninfo: str) -> str | None:
+    """Create the roles and grant them what their sides need.
+
+    Returns None when they are in place, else the SQL that an administrator would have to run (a single login then
+    serves for all sides).
+    """
+    create, grant = statement("migrate/create_roles"), statement("migrate/grant_roles")
+    with psycopg.connect(conninfo, autocommit=True, options="-c client_min_messages=warning") as connection:
+        try:
+            connection.execute(create)
+            connection.execute(grant)
+        except psycopg.errors.InsufficientPrivilege:
+            return create + grant
+    return None

@@ -1,0 +1,85 @@
+"""What surrounds every request: its id, the caller's address and agent, security headers, one log line."""
+
+from __future__ import annotations
+
+import re
+from time import perf_counter
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import structlog
+
+if TYPE_CHECKING:
+    from fastapi import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared.core.events import Context
+
+SANE_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+]
+AGENT_CHARACTERS = 512
+
+log = structlog.get_logger()
+
+
+class Surroundings:
+    """The outermost ASGI middleware. A trailing slash is no part of a resource's name: both forms answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request and log it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = perf_counter()
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if SANE_ID.fullmatch(given) else str(uuid4())
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["written_path"] = scope["path"]
+        if len(scope["path"]) > 1 and scope["path"].endswith("/"):
+            scope["path"] = scope["path"].rstrip("/") or "/"
+        status = 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                present = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(pair for pair in SECURITY_HEADERS if pair[0] not in present),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_headers)
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=state["written_path"],
+                status=status,
+                request_id=request_id,
+                actor=state.get("actor"),
+                position=state.get("position"),
+                ms=round((perf_counter() - started) * 1000, 2),
+            )
+
+
+def origin(request: Request, reason: str | None = None) -> Context:
+    """Return where a command comes from, for its event: what is personal in it is part of the payload."""
+    agent = request.headers.get("user-agent")
+    if agent is not None:
+        agent = agent.replace("\0", "")[:AGENT_CHARACTERS]
+    return Context(ip_address=request.client.host if request.client else None, user_agent=agent, reason=reason)

@@ -1,0 +1,132 @@
+"""Errors as clients see them: RFC 9457 problem+json, with the original's field members beside it. One handler."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
+
+from shared.core import errors
+from shared.http.shapes import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STATUS: dict[type[errors.CockpitError], int] = {
+    errors.Invalid: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.Unknown: 404,
+    errors.Retired: 409,
+    errors.NotYet: 409,
+    errors.AlreadyOpen: 409,
+    errors.AlreadyRegistered: 409,
+    errors.PreconditionFailed: 412,
+    errors.KeyReused: 422,
+    errors.PreconditionRequired: 428,
+    errors.TooManyAttempts: 429,
+    errors.Contended: 503,
+    errors.Unavailable: 503,
+}
+"""Which status an error of the domain has. What is not here is a fault of ours: 500."""
+
+OWN_MEMBERS = {"type", "title", "status", "detail", "instance", "request_id", "errors", "code"}
+
+log = structlog.get_logger()
+
+
+def problem(
+    request: Request,
+    status: int,
+    detail: str,
+    *,
+    code: str,
+    fields: list[errors.FieldError] | None = None,
+    headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Response:
+    """Return a problem as an HTTP response; `more` are members of its own."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        "request_id": request.scope.get("state", {}).get("request_id"),
+        "code": code,
+    }
+    if fields is not None:
+        body["errors"] = [error._asdict() for error in fields]
+        for error in fields:
+            if error.field not in OWN_MEMBERS:
+                body.setdefault(error.field, []).append(error.message)
+    body |= more or {}
+    return Response(encode(body), status, dict(headers or {}), media_type="application/problem+json")
+
+
+def from_domain(request: Request, error: errors.CockpitError) -> Response:
+    """Return the response that an error of the domain stands for; what STATUS does not know goes on upwards."""
+    status = STATUS[type(error)]
+    headers: dict[str, str] = {}
+    more: dict[str, Any] = {}
+    fields = error.errors if isinstance(error, errors.Invalid) else None
+    match error:
+        case errors.Unauthenticated():
+            headers["WWW-Authenticate"] = "Token"
+        case errors.PreconditionFailed(etag=etag):
+            headers["ETag"] = etag
+        case errors.TooManyAttempts(retry_after=seconds) | errors.Unavailable(retry_after=seconds):
+            headers["Retry-After"] = str(seconds)
+        case errors.Contended():
+            headers["Retry-After"] = "1"
+        case errors.Retired(entity_uid=uid, since=since):
+            base = f"/api/v1/entities/{uid}"
+            more = {"retired_since": since, "history": f"{base}/history", "reopen": f"{base}/reopen"}
+            status = 404 if request.method in {"GET", "HEAD"} else status
+        case _:
+            pass
+    return problem(request, status, str(error), code=error.code, fields=fields, headers=headers, more=more)
+
+
+def allowed_methods(app: FastAPI, request: Request) -> list[str]:
+    """Return every method that the path of the request answers, over all routes."""
+    methods = {"OPTIONS"}
+    for route in app.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app a problem."""
+
+    async def on_domain_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, errors.CockpitError)  # noqa: S101  # how it is registered below
+        return from_domain(request, error)
+
+    async def on_http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101  # how it is registered below
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = {"Allow": ", ".join(allowed_methods(app, request))}
+            if request.method == "OPTIONS":
+                return Response(status_code=204, headers=headers)
+        detail = {
+            404: "Nothing is here: unknown path.",
+            405: f"This resource does not answer {request.method}.",
+        }.get(error.status_code, str(error.detail))
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        return problem(request, error.status_code, detail, code=code, headers=headers)
+
+    async def on_fault(request: Request, error: Exception) -> Response:
+        log.error("fault", path=request.url.path, exc_info=error)
+        return problem(request, 500, "Something went wrong here; the request id finds it in the log.", code="fault")
+
+    for cls in STATUS:
+        app.add_exception_handler(cls, on_domain_error)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(Exception, on_fault)

@@ -1,0 +1,120 @@
+"""What a request says, checked: its query, its body, its headers. Nothing unknown is ignored; errors name the field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from uuid import UUID
+
+from fastapi import Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from starlette.exceptions import HTTPException
+
+from shared.core.errors import FieldError, Invalid, Unknown, invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Model = TypeVar("Model", bound=BaseModel)
+
+LATER = {"known_at", "position", "known_from", "known_to", "effective_until", "cursor", "include"}
+"""Parts of the contract that come later: refused by name until then."""
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("NUL characters cannot be stored.")
+    return text
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_storable)]
+"""A trimmed string that PostgreSQL can hold."""
+
+
+class Body(BaseModel):
+    """The base of all request bodies: unknown members are refused, no type is coerced into another."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Query(BaseModel):
+    """The base of all query strings: unknown parameters are refused, empty ones count as absent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _field_errors(error: ValidationError) -> list[FieldError]:
+    found = []
+    for item in error.errors(include_url=False, include_context=True, include_input=False):
+        place = [str(part) for part in item["loc"]]
+        name = ".".join(place) or "non_field_errors"
+        code = item["type"]
+        if code == "extra_forbidden" and place and place[-1] in LATER:
+            found.append(FieldError(name, f"{place[-1]} is not supported yet.", "not_supported_yet"))
+        elif code == "extra_forbidden":
+            found.append(FieldError(name, "Unknown field.", "unknown"))
+        elif code == "missing":
+            found.append(FieldError(name, "This field is required.", "required"))
+        else:
+            found.append(FieldError(name, item["msg"].removeprefix("Value error, "), code))
+    return found
+
+
+async def read_body(request: Request, model: type[Model], *, optional: bool = False) -> Model:
+    """Return the JSON body as the model has it; call it after the caller was checked.
+
+    Raises 415 for another content type, 413 beyond the limit (the `max_body_bytes` of the app's state), Invalid for
+    all that is wrong inside. An `optional` body may be missing altogether, with or without a content type.
+    """
+    raw = await read_bytes(request)
+    if not raw and optional:
+        raw = b"{}"
+    elif request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "The body must be application/json.")
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        found = _field_errors(error)
+        if any(item.code == "json_invalid" for item in found):
+            raise invalid("non_field_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
+        raise Invalid(found) from None
+
+
+async def read_bytes(request: Request) -> bytes:
+    """Return the raw body, refusing it with 413 as soon as it is over the limit."""
+    limit: int = request.app.state.max_body_bytes
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise HTTPException(413, f"The body is over {limit} bytes.")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def read_query(request: Request, model: type[Model]) -> Model:
+    """Return the query string as the model has it. Raises Invalid for what is unknown, repeated or malformed."""
+    values: dict[str, Any] = {}
+    repeated = []
+    for name, value in request.query_params.multi_items():
+        if name in values:
+            repeated.append(FieldError(name, "Given more than once.", "repeated"))
+        values[name] = value
+    if repeated:
+        raise Invalid(repeated)
+    known = model.model_fields.keys() | {field.alias for field in model.model_fields.values()}
+    try:
+        return model.model_validate({k: v for k, v in values.items() if v.strip() or k not in known})
+    except ValidationError as error:
+        raise Invalid(_field_errors(error)) from None
+
+
+def read_uid(params: Mapping[str, Any], name: str = "entity_uid") -> UUID:
+    """Return the uuid in the path; a malformed one names nothing that exists: Unknown."""
+    text = str(params[name])
+    try:
+        uid = UUID(text)
+    except ValueError:
+        raise Unknown("entity") from None
+    if str(uid) != text.lower():  # braces, urn:uuid: and the like
+        raise Unknown("entity")
+    return uid

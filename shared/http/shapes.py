@@ -1,0 +1,87 @@
+"""The shapes that both sides answer with; instants go out as RFC 3339 in UTC, microseconds only when not zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from shared.core.rows import DetailVersion, EntityVersion
+
+Item = TypeVar("Item")
+
+encode = msgspec.json.Encoder().encode
+
+
+class DetailOut(Struct):
+    """One detail of an entity, as it was at the instant asked about."""
+
+    id: int
+    detail_type: str
+    detail_value: str
+    valid_from: datetime
+    valid_to: datetime | None
+    is_current: bool
+    hashdiff: str
+
+
+class EntityOut(Struct):
+    """One version of an entity with its details, in order of detail type; `id` names the version row."""
+
+    id: int
+    entity_uid: UUID
+    display_name: str
+    entity_type: str
+    valid_from: datetime
+    valid_to: datetime | None
+    is_current: bool
+    hashdiff: str
+    entity_details: list[DetailOut]
+
+
+class Page(Struct, Generic[Item]):
+    """One page of a list: how many there are in all, where the neighbours are, and this page's items."""
+
+    count: int | None
+    next: str | None
+    previous: str | None
+    results: list[Item]
+
+
+class TypeOut(Struct):
+    """An entity type or a detail type."""
+
+    code: str
+    name: str
+    description: str
+    is_active: bool
+
+
+def entity_out(entity: EntityVersion, details: Iterable[DetailVersion]) -> EntityOut:
+    """Return the shape of open rows."""
+    return EntityOut(
+        id=entity.id,
+        entity_uid=entity.entity_uid,
+        display_name=entity.display_name,
+        entity_type=entity.entity_type,
+        valid_from=entity.valid_from,
+        valid_to=entity.valid_to,
+        is_current=entity.valid_to is None,
+        hashdiff=entity.hashdiff,
+        entity_details=[
+            DetailOut(
+                id=detail.id,
+                detail_type=detail.detail_type,
+                detail_value=detail.detail_value,
+                valid_from=detail.valid_from,
+                valid_to=detail.valid_to,
+                is_current=detail.valid_to is None,
+                hashdiff=detail.hashdiff,
+            )
+            for detail in sorted(details, key=lambda row: row.detail_type)
+        ],
+    )

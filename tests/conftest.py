@@ -1,0 +1,112 @@
+"""What every test can ask for: a real PostgreSQL, and a database of its own, cloned from a migrated template.
+
+The server is the one that COCKPIT_TEST_DATABASE_URL names, else one in a container where Docker answers and the image
+can be had, else the embedded one. It is started once, by the process that steers the workers.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from db.embedded import EmbeddedPostgres
+from db.migrate import migrate
+from db.roles import ensure_roles
+from tests import oracle
+
+TEMPLATE = "cockpit_test_template"
+SERVER = pytest.StashKey[str]()
+STACK = pytest.StashKey[ExitStack]()
+IMAGE = os.environ.get("PG_IMAGE", "postgres:18")
+
+
+def _in_container(stack: ExitStack) -> str | None:
+    """Start a container where Docker answers and the image is at hand; None where not."""
+    import docker
+    from testcontainers.community.postgres import PostgresContainer
+
+    try:
+        client = docker.from_env()
+        stack.callback(client.close)
+        if not client.images.list(IMAGE):
+            client.images.pull(IMAGE)
+    except docker.errors.DockerException:
+        return None
+    container = stack.enter_context(PostgresContainer(IMAGE, username="cockpit", dbname="postgres"))
+    return make_conninfo(container.get_connection_url(driver=None))
+
+
+def _start_server(stack: ExitStack) -> str:
+    given = os.environ.get("COCKPIT_TEST_DATABASE_URL")
+    if given:
+        return given
+    contained = _in_container(stack)
+    if contained:
+        return contained
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cockpit-test-")))
+    folder.chmod(0o755)
+    return stack.enter_context(EmbeddedPostgres(folder, settings={"fsync": "off", "max_connections": "200"})).dsn(
+        "postgres"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server once; the workers are told where it is."""
+    worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        config.stash[SERVER] = worker_input["server"]
+        return
+    if config.option.collectonly or config.option.help:
+        return
+    stack = config.stash[STACK] = ExitStack()
+    server = config.stash[SERVER] = _start_server(stack)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    template = make_conninfo(server, dbname=TEMPLATE)
+    migrate(template)
+    assert ensure_roles(template) is None
+
+
+def pytest_configure_node(node: Any) -> None:
+    """Tell an xdist worker where the server is."""
+    node.workerinput["server"] = node.config.stash[SERVER]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what was started here."""
+    if STACK in config.stash:
+        config.stash[STACK].close()
+
+
+@pytest.fixture(scope="session")
+def server(pytestconfig: pytest.Config) -> str:
+    """The conninfo of the server, as a superuser."""
+    return pytestconfig.stash[SERVER]
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[str]:
+    """The conninfo of a migrated, empty database; at the end its tables must equal the oracle's fold of its log."""
+    name = f"cockpit_test_{os.getpid()}_{next(_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")  # type: ignore[arg-type]  # a name of ours
+        conninfo = make_conninfo(server, dbname=name)
+        try:
+            yield conninfo
+            with psycopg.connect(conninfo) as checking:
+                oracle.check(checking)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]  # a name of ours
