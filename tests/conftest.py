@@ -14,11 +14,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import docker
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
-
 from db.embedded import EmbeddedPostgres
+from psycopg.conninfo import make_conninfo
+from testcontainers.community.postgres import PostgresContainer
+
 from db.migrate import migrate
 from db.roles import ensure_roles
 from tests import oracle
@@ -31,9 +33,6 @@ IMAGE = os.environ.get("PG_IMAGE", "postgres:18")
 
 def _in_container(stack: ExitStack) -> str | None:
     """Start a container where Docker answers and the image is at hand; None where not."""
-    import docker
-    from testcontainers.community.postgres import PostgresContainer
-
     try:
         client = docker.from_env()
         stack.callback(client.close)
@@ -42,7 +41,7 @@ def _in_container(stack: ExitStack) -> str | None:
     except docker.errors.DockerException:
         return None
     container = stack.enter_context(PostgresContainer(IMAGE, username="cockpit", dbname="postgres"))
-    return make_conninfo(container.get_connection_url(driver=None))
+    return str(container.get_connection_url(driver=None))
 
 
 def _start_server(stack: ExitStack) -> str:
@@ -102,11 +101,11 @@ def database(server: str) -> Iterator[str]:
     """The conninfo of a migrated, empty database; at the end its tables must equal the oracle's fold of its log."""
     name = f"cockpit_test_{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")  # type: ignore[arg-type]  # a name of ours
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         conninfo = make_conninfo(server, dbname=name)
         try:
             yield conninfo
             with psycopg.connect(conninfo) as checking:
                 oracle.check(checking)
         finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]  # a name of ours
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

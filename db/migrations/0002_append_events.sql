@@ -36,7 +36,7 @@ CREATE FUNCTION log.append_events(
     decided_untils      timestamptz[],  -- recorded at or after it is a conflict; NULL: no such limit
     receipt_keys        bytea[],        -- NULL: no receipt
     receipt_digests     bytea[],
-    receipt_statuses    smallint[],
+    receipt_statuses    smallint[],     -- NULL: look the key up, keep nothing (the command was refused)
     receipt_windows     interval[],     -- NULL: the key decides for good; else it holds for so long and at version 1
     expected_commands   integer[],
     expected_streams    integer[],
@@ -187,7 +187,7 @@ BEGIN
                 event_id := event_ids[first_event];
             END IF;
             version := last_versions[command_streams[c]];
-            IF receipt_keys[c] IS NOT NULL THEN
+            IF receipt_keys[c] IS NOT NULL AND receipt_statuses[c] IS NOT NULL THEN
                 INSERT INTO log.command_receipt AS r
                     VALUES (receipt_keys[c], receipt_digests[c], stream, version, receipt_statuses[c], position,
                             event_id, recorded_at)

@@ -40,9 +40,10 @@ _Row = TypeVar("_Row", EntityVersion, DetailVersion)
 class Timeline(Struct, frozen=True, kw_only=True):
     """One entity as far as it has been folded: its open rows, and the values that go on underneath a retirement.
 
-    `version` and the `last_…` are those of its last event, `change_points` counts what was
-    asserted. The instants are the last ones asserted about existence, about name, type and existence together, and
-    about each detail: an event is forward when it is later than those of what it touches.
+    `version` and the `last_…` are those of its last event, `change_points` counts what was asserted, `registered_at`
+    is the start of its first existence. The `…_asserted_to` are the last instants asserted about existence, about
+    name, type and existence together, and about each detail: an event is forward when it is later than those of what
+    it touches.
     """
 
     entity_uid: UUID
@@ -51,6 +52,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
     last_position: int = 0
     last_recorded_at: datetime | None = None
     change_points: int = 0
+    registered_at: datetime | None = None
     exists: bool = False
     display_name: str = ""
     entity_type: str = ""
@@ -208,6 +210,7 @@ def _assert_values(timeline: Timeline, asserted: Mapping[str, Value], recorded: 
         last_position=recorded.position,
         last_recorded_at=recorded.recorded_at,
         change_points=timeline.change_points + len(asserted),
+        registered_at=timeline.registered_at or at,
         exists=exists,
         display_name=display_name,
         entity_type=entity_type,

@@ -1,0 +1,17 @@
+-- Open entity rows; called by projector/rows.py after the rows before them were closed.
+INSERT INTO entity_version (
+    id, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, is_current, asserted_to,
+    recorded_from_position, valid_to_known_position, created_at, updated_at, actor, search_name
+)
+SELECT t.id, t.entity_uid, t.display_name, t.entity_type, t.hashdiff, t.valid_from, t.valid_to, t.valid_to IS NULL,
+       t.asserted_to, t.recorded_from_position, t.valid_to_known_position, t.created_at, t.updated_at, t.actor,
+       t.search_name
+FROM unnest(
+    %(id)s::bigint[], %(entity_uid)s::uuid[], %(display_name)s::text[], %(entity_type)s::text[], %(hashdiff)s::text[],
+    %(valid_from)s::timestamptz[], %(valid_to)s::timestamptz[], %(asserted_to)s::timestamptz[],
+    %(recorded_from_position)s::bigint[], %(valid_to_known_position)s::bigint[], %(created_at)s::timestamptz[],
+    %(updated_at)s::timestamptz[], %(actor)s::text[], %(search_name)s::text[]
+) AS t (
+    id, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, asserted_to, recorded_from_position,
+    valid_to_known_position, created_at, updated_at, actor, search_name
+)

@@ -1,0 +1,6 @@
+-- The events of one stream after a version, up to another; called by write_side/event_store.py.
+SELECT position, event_id, stream, version, type, schema_version, effective_at, effective_until, recorded_at,
+       payload::text, metadata::text
+FROM log.event
+WHERE stream = %(stream)s::text AND version > %(after)s::integer AND version <= %(up_to)s::integer
+ORDER BY version

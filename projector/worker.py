@@ -1,0 +1,141 @@
+"""The loop: be the leader, fold what is there, listen for more; a poll stands behind every wait."""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import psycopg
+import structlog
+
+from projector.batch import Fenced, Projection
+
+if TYPE_CHECKING:
+    from db.pool import Connection
+
+CHANNEL = "cockpit_event"
+LEADER_LOCK = (4011, 3)
+LEADER_POLL_SECONDS = 1.0
+BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+PROOF_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+class NotDirectError(Exception):
+    """The projector's connection is pooled by transaction: LISTEN needs a direct one."""
+
+
+class Worker:
+    """Keeps the read model behind the log by as little as it can, for as long as it runs."""
+
+    def __init__(self, conninfo: str, *, poll_seconds: float, batch_events: int) -> None:
+        self._conninfo = conninfo
+        self._poll_seconds = poll_seconds
+        self._batch_events = batch_events
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Let the loop end after the batch it is in."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Lead whenever nobody else does, until stopped; faults of the database are waited out."""
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                async with await self._connect() as listening, await self._connect() as working:
+                    await _prove_direct(listening)
+                    if await self._become_leader(listening):
+                        failures = 0
+                        await self._lead(listening, working)
+            except (psycopg.Error, Fenced) as error:
+                seconds = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
+                failures += 1
+                log.warning("projector interrupted", error=repr(error), retry_in=seconds)
+                await self._pause(seconds)
+
+    async def _connect(self) -> Connection:
+        return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+
+    async def _become_leader(self, connection: Connection) -> bool:
+        """Wait, polling, until no other projector leads; False when stopped meanwhile."""
+        while not self._stopping.is_set():
+            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s, %s)", LEADER_LOCK)
+            row = await cursor.fetchone()
+            if row is not None and row[0]:
+                log.info("projector leads")
+                return True
+            await self._pause(LEADER_POLL_SECONDS)
+        return False
+
+    async def _lead(self, listening: Connection, working: Connection) -> None:
+        """Fold batch after batch. The wake flag is cleared before a read, so that no event slips between the two."""
+        wake = asyncio.Event()
+        listener = asyncio.create_task(_listen(listening, wake), name="projector-listener")
+        try:
+            projection = await Projection.open(working)
+            while not self._stopping.is_set():
+                wake.clear()
+                while await self._advance(projection) and not self._stopping.is_set():
+                    pass
+                await self._wait(wake, listener)
+        finally:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+
+    async def _advance(self, projection: Projection) -> bool:
+        """Fold one batch and log it; False when there was nothing to fold."""
+        started = perf_counter()
+        batch = await projection.advance(self._batch_events)
+        if batch is None:
+            return False
+        log.info(
+            "projected",
+            position=batch.position,
+            events=batch.events,
+            parked=batch.parked,
+            ms=round((perf_counter() - started) * 1000, 2),
+        )
+        return True
+
+    async def _wait(self, wake: asyncio.Event, listener: asyncio.Task[None]) -> None:
+        """Wait for a notification, the poll, or the order to stop. Raises what ended the listener."""
+        waits = {asyncio.create_task(wake.wait()), asyncio.create_task(self._stopping.wait())}
+        try:
+            await asyncio.wait({*waits, listener}, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+        if listener.done():
+            listener.result()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        except TimeoutError:
+            pass
+
+
+async def _listen(connection: Connection, wake: asyncio.Event) -> None:
+    """Set the flag at every notification, until the connection ends."""
+    await connection.execute(f"LISTEN {CHANNEL}")
+    wake.set()
+    async for _ in connection.notifies():
+        wake.set()
+    raise psycopg.OperationalError("the listening connection ended")
+
+
+async def _prove_direct(connection: Connection) -> None:
+    """Raise NotDirectError unless a notification that this connection sends to itself arrives."""
+    cursor = await connection.execute("SELECT pg_backend_pid()")
+    row = await cursor.fetchone()
+    channel = f"cockpit_proof_{row[0] if row else 0}"
+    await connection.execute(f"LISTEN {channel}")
+    await connection.execute("SELECT pg_notify(%s, '')", [channel])
+    async for _ in connection.notifies(timeout=PROOF_SECONDS, stop_after=1):
+        await connection.execute(f"UNLISTEN {channel}")
+        return
+    raise NotDirectError

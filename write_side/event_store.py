@@ -1,0 +1,148 @@
+"""The event log as the command side sees it: load a stream, append a batch. The only module that appends."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+import psycopg
+import structlog
+from msgspec import Struct
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from db.pool import Connection, unavailable
+from db.queries import statement
+from shared.core.codec import decode, encode_metadata, encode_payload
+from shared.core.events import Context, Event, Metadata, Recorded
+from shared.core.upcasters import SCHEMA_VERSIONS
+from write_side import ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+RESENDS = 5
+RESEND_SECONDS = 0.2
+LATEST = 2**31 - 1
+
+log = structlog.get_logger()
+
+
+class Receipt(Struct, frozen=True):
+    """How a repeated request is known: by its key for good, or (window) by its content for a while.
+
+    `status` is what the request answers; None where it was refused: the key is looked up and nothing kept.
+    """
+
+    key: bytes
+    digest: bytes
+    status: int | None
+    window: timedelta | None
+
+
+class Append(Struct, frozen=True):
+    """One command to append: on what it was decided (stream, last event id), what it makes happen (event id, event)."""
+
+    command_id: UUID
+    stream: str
+    expectations: Sequence[tuple[str, UUID | None]]
+    events: Sequence[tuple[UUID, Event]]
+    effective_at: datetime | None
+    context: Context
+    metadata: Metadata
+    receipt: Receipt | None = None
+    decided_until: datetime | None = None
+
+
+class Verdict(Struct, frozen=True):
+    """What became of a command.
+
+    appended: `position`, `event_id` and `recorded_at` are those of its first event, `version` is the stream's after
+    the command. checked: it had no event, and what it was decided on still holds. conflict: it does not hold.
+    duplicate: as answered the first time; `status` and `request_digest` come from the receipt, or are None when the
+    command id itself was there already: then `version` is that of its first event.
+    """
+
+    verdict: Literal["appended", "checked", "conflict", "duplicate"]
+    position: int
+    event_id: UUID | None
+    stream: str
+    version: int | None
+    recorded_at: datetime
+    status: int | None
+    request_digest: bytes | None
+
+
+class EventStore:
+    """Reads streams and appends to the log, over a pool that acts as the writer."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self._pool = pool
+
+    async def load(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[Recorded]:
+        """Return the events of a stream with `after` < version <= `up_to`. Raises Unavailable."""
+        parameters = {"stream": stream, "after": after, "up_to": up_to}
+        try:
+            async with self._pool.connection() as connection:
+                cursor = connection.cursor(binary=True)
+                await cursor.execute(statement("write/load_stream"), parameters, prepare=True)
+                return [decode(*row) for row in await cursor.fetchall()]
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise unavailable(error) from error
+
+    async def append(self, batch: Sequence[Append]) -> list[Verdict]:
+        """Append a batch in one transaction and return the verdicts in its order.
+
+        When the connection is lost the outcome is not known: the batch is sent again with the same ids, and what was
+        appended comes back as duplicate. Raises Unavailable when the database stays away.
+        """
+        parameters = _arrays(batch)
+        for resend in range(RESENDS + 1):
+            try:
+                async with self._pool.connection() as connection:
+                    cursor = connection.cursor(binary=True)
+                    await cursor.execute(statement("write/append_events"), parameters, prepare=True)
+                    return [Verdict(*row) for row in await cursor.fetchall()]
+            except (psycopg.OperationalError, PoolTimeout) as error:
+                log.warning("append was interrupted", commands=len(batch), resend=resend, error=str(error))
+                if resend == RESENDS:
+                    raise unavailable(error) from error
+                await asyncio.sleep(RESEND_SECONDS)
+        raise AssertionError("unreachable: the loop returns or raises")
+
+
+def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:
+    """Return the arguments of log.append_events: commands, expectations and events as columns."""
+    numbers: dict[str, int] = {}
+
+    def number(stream: str) -> int:
+        return numbers.setdefault(stream, len(numbers) + 1)
+
+    receipts = [item.receipt for item in batch]
+    expected = [(n, stream, last) for n, item in enumerate(batch, 1) for stream, last in item.expectations]
+    events = [(n, item, id_, event) for n, item in enumerate(batch, 1) for id_, event in item.events]
+    types = [type(event).__name__ for *_, event in events]
+    columns: dict[str, list[Any]] = {
+        "command_ids": [item.command_id for item in batch],
+        "command_streams": [number(item.stream) for item in batch],
+        "decided_untils": [item.decided_until for item in batch],
+        "receipt_keys": [receipt and receipt.key for receipt in receipts],
+        "receipt_digests": [receipt and receipt.digest for receipt in receipts],
+        "receipt_statuses": [receipt and receipt.status for receipt in receipts],
+        "receipt_windows": [receipt and receipt.window for receipt in receipts],
+        "expected_commands": [n for n, _, _ in expected],
+        "expected_streams": [number(stream) for _, stream, _ in expected],
+        "expected_event_ids": [last for _, _, last in expected],
+        "event_commands": [n for n, *_ in events],
+        "event_streams": [number(item.stream) for _, item, *_ in events],
+        "event_ids": [id_ for _, _, id_, _ in events],
+        "event_types": types,
+        "event_schema_versions": [SCHEMA_VERSIONS[name] for name in types],
+        "event_effective_ats": [item.effective_at for _, item, *_ in events],
+        "event_effective_untils": [None for _ in events],
+        "event_payloads": [encode_payload(event, item.context) for _, item, _, event in events],
+        "event_salts": [ids.salt() for _ in events],
+        "event_metadatas": [encode_metadata(item.metadata) for _, item, *_ in events],
+    }
+    return {"streams": list(numbers), **columns}

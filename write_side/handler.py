@@ -1,0 +1,252 @@
+"""One command from request to verdict: load, decide, append; decide again when another writer was faster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Generic, TypeVar
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from shared.core.errors import CockpitError, Contended, KeyReused, PreconditionFailed, PreconditionRequired, Unknown
+from shared.core.events import REGISTRY_STREAM, Context, Event, Metadata, Recorded, entity_stream, uid_of
+from write_side import entity, ids, registry
+from write_side.entity import Entity
+from write_side.event_store import Append, Receipt
+from write_side.registry import Registry
+
+if TYPE_CHECKING:
+    from write_side.batcher import Batcher
+    from write_side.event_store import EventStore, Verdict
+
+ATTEMPTS = 32
+CACHED_ENTITIES = 10_000
+MICROSECOND = timedelta(microseconds=1)
+
+State = TypeVar("State", Entity, Registry)
+
+
+class Request(Struct, frozen=True, kw_only=True):
+    """What a command comes with: who asks, from where, how it is known when repeated, which version it builds on.
+
+    `if_match` holds the ETags of the If-Match header, None without one. `command_id` is given where the caller can
+    repeat it (ingest, sample data).
+    """
+
+    metadata: Metadata
+    context: Context = Context()
+    receipt: Receipt | None = None
+    if_match: Sequence[str] | None = None
+    must_match: bool = False
+    command_id: UUID | None = None
+
+
+class Outcome(Struct, Generic[State], frozen=True, kw_only=True):
+    """What a command led to: the state it left, the position it was decided at, its event where it appended one.
+
+    `status` is that of the first answer where this one is `replayed`.
+    """
+
+    state: State
+    position: int
+    event_id: UUID | None = None
+    replayed: bool = False
+    status: int | None = None
+
+
+class _Decision(Struct, frozen=True):
+    """What was decided on which state: events, or a refusal that holds if the state does."""
+
+    events: Sequence[Event]
+    expectations: Sequence[tuple[str, UUID | None]]
+    refusal: CockpitError | None = None
+
+
+class Handler:
+    """Executes commands, those on one stream one after the other."""
+
+    def __init__(self, store: EventStore, batcher: Batcher, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._batcher = batcher
+        self._clock = clock
+        self._registry = Registry()
+        self._entities: OrderedDict[str, Entity] = OrderedDict()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def entity(self, entity_uid: UUID, command: entity.Command, request: Request) -> Outcome[Entity]:
+        """Execute a command on an entity. Raises what decide raises, PreconditionFailed, KeyReused, Contended."""
+        stream = entity_stream(entity_uid)
+
+        def decide(state: Entity) -> _Decision:
+            expectations = [(stream, state.timeline.last_event_id), (REGISTRY_STREAM, self._registry.last_event_id)]
+            try:
+                _check_match(state, request)
+                events = entity.decide(state, command, registry=self._registry, now=self._now(state))
+            except CockpitError as refusal:
+                return _Decision([], expectations, refusal)
+            return _Decision(events, expectations)
+
+        if self._registry.version == 0:
+            await self._load_registry(REGISTRY_STREAM)
+        return await self._execute(
+            stream, self._entities.get, self._load_entity, decide, _entity_after, command.effective_at, request
+        )
+
+    async def registry(self, command: registry.RegistryCommand, request: Request) -> Outcome[Registry]:
+        """Execute a command on the registry of types. Raises what its decide raises, KeyReused, Contended."""
+
+        def decide(state: Registry) -> _Decision:
+            expectations = [(REGISTRY_STREAM, state.last_event_id)]
+            try:
+                return _Decision(registry.decide(state, command), expectations)
+            except CockpitError as refusal:
+                return _Decision([], expectations, refusal)
+
+        return await self._execute(
+            REGISTRY_STREAM, lambda _: self._registry, self._load_registry, decide, _registry_after, None, request
+        )
+
+    async def _execute(
+        self,
+        stream: str,
+        kept: Callable[[str], State | None],
+        load: Callable[[str], Awaitable[State]],
+        decide: Callable[[State], _Decision],
+        after: Callable[[str, State | None, Sequence[Recorded]], State],
+        effective_at: datetime | None,
+        request: Request,
+    ) -> Outcome[State]:
+        """Decide and append until the verdict stands; a refusal too is checked under the lock before it is told."""
+        command_id = request.command_id or ids.uuid7()
+        async with self._locks.setdefault(stream, asyncio.Lock()):
+            state = kept(stream) or await load(stream)
+            for _ in range(ATTEMPTS):
+                decision = decide(state)
+                receipt = request.receipt
+                if receipt is not None and decision.refusal is not None:
+                    receipt = replace(receipt, status=None)
+                append = Append(
+                    command_id=command_id,
+                    stream=stream,
+                    expectations=decision.expectations,
+                    events=[(ids.uuid7(), event) for event in decision.events],
+                    effective_at=effective_at,
+                    context=request.context,
+                    metadata=request.metadata,
+                    receipt=receipt,
+                )
+                verdict = await self._batcher.submit(append)
+                if verdict.verdict == "conflict":
+                    state = await load(stream)
+                    if stream != REGISTRY_STREAM:
+                        await self._load_registry(REGISTRY_STREAM)
+                elif verdict.verdict == "checked":
+                    if decision.refusal is not None:
+                        raise decision.refusal
+                    return Outcome(state=state, position=verdict.position)
+                elif append.events and verdict.event_id == append.events[0][0]:  # a resend finds its own: duplicate
+                    state = after(stream, state, _recorded(append, verdict))
+                    self._keep(stream, state)
+                    return Outcome(state=state, position=verdict.position, event_id=verdict.event_id)
+                else:
+                    return await self._replayed(verdict, after, request)
+        raise Contended(ATTEMPTS)
+
+    async def _replayed(
+        self,
+        verdict: Verdict,
+        after: Callable[[str, State | None, Sequence[Recorded]], State],
+        request: Request,
+    ) -> Outcome[State]:
+        """Return the first answer again: the state as that command left it. Raises KeyReused for another request."""
+        if request.receipt and verdict.request_digest not in {None, request.receipt.digest}:
+            raise KeyReused
+        events = await self._store.load(verdict.stream, up_to=verdict.version or 0)
+        return Outcome(
+            state=after(verdict.stream, None, events),
+            position=verdict.position,
+            event_id=verdict.event_id,
+            replayed=True,
+            status=verdict.status,
+        )
+
+    def _now(self, state: Entity) -> datetime:
+        """The clock, but never before what the log has recorded of the entity."""
+        now, last = self._clock(), state.timeline.last_recorded_at
+        return now if last is None else max(now, last)
+
+    async def _load_entity(self, stream: str) -> Entity:
+        """Return the entity as the log has it now, reading only what came since it was kept here."""
+        kept = self._entities.get(stream)
+        events = await self._store.load(stream, after=kept.timeline.version if kept else 0)
+        state = _entity_after(stream, kept, events)
+        self._keep(stream, state)
+        return state
+
+    async def _load_registry(self, stream: str) -> Registry:
+        events = await self._store.load(stream, after=self._registry.version)
+        self._registry = _registry_after(stream, self._registry, events)
+        return self._registry
+
+    def _keep(self, stream: str, state: Entity | Registry) -> None:
+        if isinstance(state, Registry):
+            self._registry = state
+        elif state.timeline.version:
+            self._entities[stream] = state
+            self._entities.move_to_end(stream)
+            if len(self._entities) > CACHED_ENTITIES:
+                self._entities.popitem(last=False)
+
+
+def _check_match(state: Entity, request: Request) -> None:
+    """Raise PreconditionFailed unless the client builds on the current version."""
+    if request.if_match is None:
+        if request.must_match and state.timeline.version:
+            raise PreconditionRequired
+        return
+    if state.timeline.version == 0:
+        raise Unknown("entity")
+    if "*" not in request.if_match and state.etag not in request.if_match:
+        raise PreconditionFailed(state.etag)
+
+
+def _entity_after(stream: str, state: Entity | None, events: Sequence[Recorded]) -> Entity:
+    if state is None:
+        uid = uid_of(stream)
+        assert uid is not None, stream  # noqa: S101  # only entities' streams come here
+        state = entity.initial(uid)
+    for recorded in events:
+        state = entity.evolve(state, recorded)
+    return state
+
+
+def _registry_after(_stream: str, state: Registry | None, events: Sequence[Recorded]) -> Registry:
+    state = state or Registry()
+    for recorded in events:
+        state = registry.evolve(state, recorded)
+    return state
+
+
+def _recorded(append: Append, verdict: Verdict) -> list[Recorded]:
+    """Return the events of a command as the log has them now, without reading them back."""
+    first_version = (verdict.version or 0) - (len(append.events) - 1 if verdict.verdict == "appended" else 0)
+    return [
+        Recorded(
+            position=verdict.position + n,
+            event_id=event_id,
+            stream=append.stream,
+            version=first_version + n,
+            event=event,
+            effective_at=append.effective_at or verdict.recorded_at + n * MICROSECOND,
+            effective_until=None,
+            recorded_at=verdict.recorded_at + n * MICROSECOND,
+            context=append.context,
+            metadata=append.metadata,
+        )
+        for n, (event_id, event) in enumerate(append.events)
+    ]
