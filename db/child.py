@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import pwd
+import re
 import secrets
 import shutil
 import signal
@@ -16,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -28,16 +28,13 @@ PASSWORD_FILE = "cockpit.password"  # noqa: S105 - its name, not what is in it
 
 _BUILTIN_SINCE = 17  # the first version with a locale provider that is the same on every system
 _SERVICE_ACCOUNTS = ("postgres", "nobody")
-_NOT_FOR_POSTGRES = (
-    "PG",
-    "LC_",
-    "LANG",
-    "COCKPIT_",
-)  # would change the server behind our back, or are our secrets
+# These would change the server behind our back, or are secrets of ours.
+_NOT_FOR_POSTGRES = ("PG", "LC_", "LANG", "COCKPIT_")
 _PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS = 1, 8
+_PR_GET_SECUREBITS, _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 27, 28, 1 << 2
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAPABILITY_V3 = 0x20080522
-_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH, _CAP_SETPCAP = 1, 2, 8
 _LEAST_RIGHTS_FIRST = (None, _CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE)
 
 
@@ -64,16 +61,13 @@ def account(cluster: Path) -> Account | None:
             return _account(pwd.getpwuid(owner.st_uid))
         except KeyError:
             return Account(str(owner.st_uid), owner.st_uid, owner.st_gid, (owner.st_gid,))
-    known = {entry.pw_name: entry for entry in pwd.getpwall() if entry.pw_name in _SERVICE_ACCOUNTS}
     for name in _SERVICE_ACCOUNTS:
-        if name in known:
-            chosen = _account(known[name])
+        with contextlib.suppress(KeyError):
+            chosen = _account(pwd.getpwnam(name))
             if owner is not None:
                 _give_tree(cluster, chosen)
             return chosen
-    raise LookupError(
-        f"it refuses to run as root, and there is no account {' or '.join(_SERVICE_ACCOUNTS)} to run it as"
-    )
+    raise LookupError(f"it refuses to run as root, and there is no account {' or '.join(_SERVICE_ACCOUNTS)}")
 
 
 class Launcher:
@@ -138,7 +132,12 @@ class Launcher:
             arguments = [f"--username={role}", f"--pwfile={password}", "--auth=scram-sha-256", "--data-checksums"]
             arguments += ["--encoding=UTF8", *_locale(self._programs), "-D", str(aside / "cluster")]
             with self.run("initdb", arguments, reach=(aside,)) as process:
-                code = process.wait()
+                try:
+                    code = process.wait()
+                except BaseException:  # Ctrl-C above all, which does not reach a session of its own
+                    process.terminate()
+                    process.wait()
+                    raise
             if code == 0:
                 password.rename(aside / "cluster" / PASSWORD_FILE)
                 (aside / "cluster").rename(cluster)
@@ -179,8 +178,9 @@ def lines(file: Path) -> list[str]:
 def _locale(programs: Path) -> list[str]:
     """The flags of initdb by which `lower('Ä')` is `ä`, on every version where the system allows it."""
     asked = [str(programs / "postgres"), "--version"]  # the one question it answers root
-    told = subprocess.run(asked, check=True, capture_output=True, text=True)  # noqa: S603 - the programs are ours
-    version = int("".join(takewhile(str.isdigit, told.stdout.split()[2])))
+    told = subprocess.run(asked, check=False, capture_output=True, text=True)  # noqa: S603 - the programs are ours
+    found = re.search(r"\d+", told.stdout)
+    version = int(found[0]) if found else 0  # what is wrong with it, initdb will tell in the log
     # A process of its own, because to try a locale is to change it for every thread.
     trial = [sys.executable, "-I", "-S", "-c", "import locale; locale.setlocale(locale.LC_ALL, 'C.UTF-8')"]
     tried = subprocess.run(trial, check=False, stderr=subprocess.DEVNULL)  # noqa: S603 - nor is this anyone else's
@@ -247,13 +247,9 @@ def _become(libc: ctypes.CDLL, uid: int, gid: int, *groups: int) -> None:
     """Change to an unprivileged user; the capabilities stay permitted, but none in effect, and exec drops them."""
     if sys.platform == "linux":
         _call(libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
-        os.setgroups(groups)
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
-    else:
-        os.setgroups(groups)
-        os.setgid(gid)
-        os.setuid(uid)
+    os.setgroups(groups)
+    os.setgid(gid)
+    os.setuid(uid)
 
 
 def _keep(libc: ctypes.CDLL, capability: int) -> bool:
@@ -264,11 +260,18 @@ def _keep(libc: ctypes.CDLL, capability: int) -> bool:
     sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable: capabilities 0 to 31, then 32 to 63
     _call(libc.capget(header, sets))
     wanted = 1 << capability
-    candidates = sum(1 << each for each in _LEAST_RIGHTS_FIRST if each is not None)
-    after = (ctypes.c_uint32 * 6)(wanted, sets[1] & candidates, wanted, 0, 0, 0)
-    if libc.capset(header, after) != 0:
+    capabilities = (ctypes.c_uint32 * 6)(wanted | 1 << _CAP_SETPCAP, sets[1], wanted, 0, 0, 0)
+    if libc.capset(header, capabilities) != 0:
         return False
-    return bool(libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0) == 0)
+    # PostgreSQL asks access() whether it can run its own programs, which leaves capabilities out for all but root
+    # unless this secure bit is set. To set it takes a capability that goes again at once.
+    bits = libc.prctl(_PR_GET_SECUREBITS, 0, 0, 0, 0) | _SECBIT_NO_SETUID_FIXUP
+    results = [
+        libc.prctl(_PR_SET_SECUREBITS, bits, 0, 0, 0),
+        libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0),
+    ]
+    capabilities[0] = wanted
+    return not any([*results, libc.capset(header, capabilities)])
 
 
 def _can_enter(directory: str) -> bool:

