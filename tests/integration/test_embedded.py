@@ -370,9 +370,18 @@ def test_a_server_that_does_not_end_in_time_is_told_to_quit(tmp_path: Path, monk
     ((stuck,),) = query(dsn, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
     assert isinstance(stuck, int)
     os.kill(stuck, signal.SIGSTOP)
+    log = tmp_path / "postgres.log"
+
+    def go_on_when_told_to_quit() -> None:
+        until(lambda: "immediate shutdown" in log.read_text(), 10)
+        os.kill(stuck, signal.SIGCONT)
+
+    thread = threading.Thread(target=go_on_when_told_to_quit)
+    thread.start()
     server.stop()
-    assert processes_in(tmp_path / "postgres") == []
-    assert "immediate shutdown" in (tmp_path / "postgres.log").read_text()
+    thread.join()
+    assert "immediate shutdown" in log.read_text()
+    until(lambda: not processes_in(tmp_path / "postgres"), 5)
 
 
 def test_what_is_left_of_a_server_is_waited_for_and_never_killed(
