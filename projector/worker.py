@@ -135,7 +135,7 @@ async def _prove_direct(connection: Connection) -> None:
     channel = f"cockpit_proof_{row[0] if row else 0}"
     await connection.execute(f"LISTEN {channel}")
     await connection.execute("SELECT pg_notify(%s, '')", [channel])
-    async for _ in connection.notifies(timeout=PROOF_SECONDS, stop_after=1):
-        await connection.execute(f"UNLISTEN {channel}")
-        return
-    raise NotDirectError
+    arrived = [notify async for notify in connection.notifies(timeout=PROOF_SECONDS, stop_after=1)]
+    if not arrived:
+        raise NotDirectError
+    await connection.execute(f"UNLISTEN {channel}")

@@ -1,0 +1,83 @@
+"""Where the database is: the user's own, the embedded one that runs already, or the embedded one started for us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+import structlog
+from psycopg.conninfo import make_conninfo
+
+from db import child
+from db.embedded import DataDirectoryInUse, EmbeddedPostgres
+from db.migrate import migrate
+from db.pool import CONNECT_SECONDS, Dsns
+from db.roles import ensure_roles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shared.settings import Settings
+
+DATABASE = "cockpit"
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def database(settings: Settings, *, join: bool = True) -> Iterator[str]:
+    """Yield the conninfo of the database, as its owner, for as long as the block runs.
+
+    With `join`, an embedded server that another process runs in the same data directory is used as it is; without,
+    that raises DataDirectoryInUse. Raises OperationalError when a server of the user's own does not answer.
+    """
+    if settings.database_url is not None:
+        conninfo = make_conninfo(settings.database_url.get_secret_value(), connect_timeout=CONNECT_SECONDS)
+        psycopg.connect(conninfo).close()
+        yield conninfo
+        return
+    server = EmbeddedPostgres(settings.data_dir)
+    try:
+        server.start()
+    except DataDirectoryInUse:
+        if not join:
+            raise
+        yield _running(settings.data_dir)
+        return
+    try:
+        _create_database(server.dsn("postgres"))
+        yield server.dsn(DATABASE)
+    finally:
+        server.stop()
+
+
+def prepare(conninfo: str, settings: Settings) -> Dsns:
+    """Bring the schema and the roles up to date, and return where each side connects.
+
+    Raises MigrationError. Where the login may not make roles, one line says so with the SQL for an administrator, and
+    the login itself serves for all sides.
+    """
+    applied = migrate(conninfo)
+    if applied:
+        log.info("migrated", applied=applied)
+    missing = ensure_roles(conninfo)
+    if missing is not None:
+        log.warning("this login may not make roles and serves for all sides; an administrator can run", sql=missing)
+    return Dsns(conninfo, settings, with_roles=missing is None)
+
+
+def _running(data_dir: Path) -> str:
+    """Return the conninfo of the embedded server that another process of ours runs."""
+    cluster = data_dir.resolve() / "postgres"
+    port, sockets = child.lines(cluster / "postmaster.pid")[3:5]
+    password = (cluster / child.PASSWORD_FILE).read_text()
+    return make_conninfo(host=sockets, port=port, user="cockpit", password=password, dbname=DATABASE)
+
+
+def _create_database(conninfo: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+        if found is None:
+            connection.execute(f"CREATE DATABASE {DATABASE}")

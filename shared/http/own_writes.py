@@ -1,0 +1,37 @@
+"""Who wrote last, and how far: so that a client that writes and reads at once through one process finds what it wrote.
+
+The original answered from the tables it had just written, and its clients count on it. Beyond one process, clients
+send `min_position`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+REMEMBERED = 10_000
+
+
+class OwnWrites:
+    """The last position that each client address wrote; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._positions: OrderedDict[str, int] = OrderedDict()
+
+    def note(self, request: Request, position: int) -> None:
+        """Remember that the client's writes reach up to a position."""
+        client = _client(request)
+        self._positions[client] = max(position, self._positions.pop(client, 0))
+        if len(self._positions) > REMEMBERED:
+            self._positions.popitem(last=False)
+
+    def of(self, request: Request) -> int:
+        """Return the last position the client wrote here, 0 when none is known."""
+        return self._positions.get(_client(request), 0)
+
+
+def _client(request: Request) -> str:
+    return request.client.host if request.client else ""

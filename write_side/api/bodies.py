@@ -1,0 +1,150 @@
+"""The bodies that writes take, as pydantic models: HTTP to command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from shared.core.errors import FieldError, Invalid, invalid
+from shared.http.instants import parse_instant
+from shared.http.requests import Body, Query, Text
+
+if TYPE_CHECKING:
+    from msgspec import UnsetType
+
+
+def _required_when_given(schema: dict[str, Any]) -> None:
+    """Leave the default out of the document: it only marks what was not given."""
+    schema.pop("default", None)
+
+
+Name = Annotated[Text, StringConstraints(min_length=1, max_length=255)]
+Code = Annotated[Text, StringConstraints(min_length=1, max_length=50)]
+DetailValue = Annotated[Text, StringConstraints(min_length=1, max_length=10_000)]
+Ignored = Annotated[Any, Field(default=None, description="Read-only: sent back, not looked at.")]
+
+
+class DetailIn(Body):
+    """One detail; what else a detail object that was read has is sent back unchanged."""
+
+    detail_type: Code
+    detail_value: DetailValue
+    id: Ignored
+    valid_from: Ignored
+    valid_to: Ignored
+    is_current: Ignored
+    hashdiff: Ignored
+
+
+class DetailChange(DetailIn):
+    """One detail to set, or to remove with null."""
+
+    detail_value: DetailValue | None  # type: ignore[assignment]  # a change may also remove
+
+
+class _Dated(Body):
+    effective_at: Text | None = Field(None, description="RFC 3339, or a date: since when this is so; now when absent.")
+
+    def instant(self) -> datetime | None:
+        """Return the instant from which the change holds."""
+        return parse_instant("effective_at", self.effective_at) if self.effective_at else None
+
+
+class _ReadBack(_Dated):
+    """What an entity object that was read has beside its values."""
+
+    id: Ignored
+    entity_uid: UUID | None = Field(None, strict=False, description="Must be that of the path.")
+    valid_from: Ignored
+    valid_to: Ignored
+    is_current: Ignored
+    hashdiff: Ignored
+
+    def check_uid(self, entity_uid: UUID) -> None:
+        """Raise Invalid when the body speaks of another entity than the path."""
+        if self.entity_uid not in {None, entity_uid}:
+            raise invalid("entity_uid", "Another entity than the one in the path.", "mismatch")
+
+
+class PostEntity(_Dated):
+    """A new entity; a client may bring its own uid."""
+
+    display_name: Name
+    entity_type: Code
+    details: list[DetailIn] = []
+    entity_uid: UUID | None = Field(None, strict=False)
+
+
+class PutEntity(_ReadBack):
+    """The whole of an entity: details that are not listed end."""
+
+    display_name: Name
+    entity_type: Code
+    details: list[DetailIn] = []
+    entity_details: list[DetailIn] = Field([], description="The same as details, as it was read.")
+
+
+class PatchEntity(_ReadBack):
+    """What changes: everything absent stays."""
+
+    display_name: Name = Field("", json_schema_extra=_required_when_given)
+    entity_type: Code = Field("", json_schema_extra=_required_when_given)
+    details: list[DetailChange] = []
+    entity_details: list[DetailChange] = Field([], description="The same as details, as it was read.")
+
+
+class ReopenEntity(_Dated):
+    """A retired entity exists again, with what it had unless other values are given."""
+
+    display_name: Name = Field("", json_schema_extra=_required_when_given)
+    entity_type: Code = Field("", json_schema_extra=_required_when_given)
+    details: list[DetailChange] = []
+
+
+class DatedQuery(Query):
+    """What a write without a body takes."""
+
+    effective_at: Text | None = None
+
+
+class PostType(Body):
+    """A new type."""
+
+    code: Annotated[Text, StringConstraints(pattern="^[A-Z0-9_]{1,50}$")]
+    name: Name
+    description: Annotated[Text, StringConstraints(max_length=10_000)] = ""
+    is_active: bool = True
+
+
+class PatchType(Body):
+    """What changes of a type."""
+
+    name: Name = Field("", json_schema_extra=_required_when_given)
+    description: Annotated[Text, StringConstraints(max_length=10_000)] = Field(
+        "", json_schema_extra=_required_when_given
+    )
+    is_active: bool = Field(True, json_schema_extra=_required_when_given)
+
+
+def given(body: Body, name: str, unset: UnsetType) -> Any:  # noqa: ANN401  # the member's own type
+    """Return a member of a body, `unset` where it was not sent."""
+    return getattr(body, name) if name in body.model_fields_set else unset
+
+
+def details_of(body: Body) -> Mapping[str, Any]:
+    """Return the details of a body by type, whichever of their two names it used.
+
+    Raises Invalid when both are used, or a type is there twice.
+    """
+    names = [name for name in ("details", "entity_details") if name in body.model_fields_set]
+    if len(names) > 1:
+        raise invalid("entity_details", "The same as details: send one of them.", "ambiguous")
+    listed: Sequence[DetailIn] = getattr(body, names[0]) if names else []
+    twice = sorted({d.detail_type for d in listed if [o.detail_type for o in listed].count(d.detail_type) > 1})
+    if twice:
+        raise Invalid([FieldError(names[0], f"Detail type {code} is there twice.", "repeated") for code in twice])
+    return {detail.detail_type: detail.detail_value for detail in listed}

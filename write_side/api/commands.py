@@ -1,0 +1,110 @@
+"""From an HTTP write to a command's request, and from its outcome back: the headers that all writes share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Request, Response
+from msgspec import Struct
+
+from shared.core.errors import invalid
+from shared.core.events import Metadata
+from shared.http.context import origin
+from shared.http.own_writes import OwnWrites
+from shared.http.shapes import encode
+from write_side import handler
+from write_side.event_store import Receipt
+from write_side.handler import Handler, Outcome
+
+if TYPE_CHECKING:
+    from shared.http.auth import Principal
+
+KEY_CHARACTERS = 255
+LONGEST_WAIT = 60.0
+HEADERS = ("Idempotency-Key", "If-Match", "Prefer")
+"""The request headers that every write documents."""
+
+
+class Writing(Struct, frozen=True):
+    """What the endpoints of the write side need; the composition root puts it into the app's state as `write`."""
+
+    handler: Handler
+    wait_projected: Callable[[int, float], Awaitable[bool]]
+    own_writes: OwnWrites
+    replay_seconds: float
+    require_if_match: bool
+
+
+def writing(request: Request) -> Writing:
+    """Return the services of the write side."""
+    services: Writing = request.app.state.write
+    return services
+
+
+def command_request(
+    request: Request, principal: Principal, content: bytes, *, status: int, replay_content: bool = False
+) -> handler.Request:
+    """Return what a command comes with.
+
+    `content` is the canonical content of the request, `status` what it answers the first time. With `replay_content`
+    a request without Idempotency-Key is known by its content for a while.
+    """
+    services = writing(request)
+    path = request.url.path
+    digest = sha256(content).digest()
+    key = request.headers.get("idempotency-key")
+    receipt = None
+    if key is not None:
+        if not 1 <= len(key) <= KEY_CHARACTERS:
+            raise invalid("Idempotency-Key", f"1 to {KEY_CHARACTERS} characters.", "invalid_key")
+        receipt = Receipt(_scoped(principal, request.method, path, "key", key.encode()), digest, status, None)
+    elif replay_content and services.replay_seconds > 0:
+        window = timedelta(seconds=services.replay_seconds)
+        receipt = Receipt(_scoped(principal, request.method, path, "content", content), digest, status, window)
+    if_match = request.headers.get("if-match")
+    return handler.Request(
+        metadata=Metadata(actor=principal.username, request_id=request.state.request_id),
+        context=origin(request),
+        receipt=receipt,
+        if_match=None if if_match is None else [tag.strip() for tag in if_match.split(",")],
+        must_match=services.require_if_match,
+    )
+
+
+def _scoped(principal: Principal, method: str, path: str, kind: str, key: bytes) -> bytes:
+    """Return the digest under which a receipt is kept."""
+    return sha256(encode([kind, principal.username, method, path]) + key).digest()
+
+
+async def answer(
+    request: Request,
+    outcome: Outcome[Any],
+    body: object,
+    *,
+    status: int,
+    etag: str | None = None,
+    location: str | None = None,
+) -> Response:
+    """Return the response to a command, after the wait that `Prefer: wait=N` asks for; `body` None means no content."""
+    services = writing(request)
+    headers = {"Position": str(outcome.position)}
+    if outcome.event_id is not None:
+        headers["Event-Id"] = str(outcome.event_id)
+    if etag is not None:
+        headers["ETag"] = etag
+    if location is not None:
+        headers["Location"] = location
+    if outcome.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    request.state.position = outcome.position
+    services.own_writes.note(request, outcome.position)
+    wait = re.search(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])", request.headers.get("prefer", ""))
+    if wait is not None and await services.wait_projected(outcome.position, min(float(wait[1]), LONGEST_WAIT)):
+        headers["Preference-Applied"] = f"wait={wait[1]}"
+    if body is None:
+        return Response(status_code=204, headers=headers)
+    return Response(encode(body), status, headers, media_type="application/json")

@@ -1,0 +1,183 @@
+"""Entities over HTTP, the writing half: POST, PATCH, PUT, DELETE, reopen."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+from msgspec import UNSET
+from pydantic import BaseModel
+
+from shared.http.auth import authorize
+from shared.http.instants import parse_instant
+from shared.http.requests import read_body, read_query, read_uid
+from shared.http.routes import WRITE_PROBLEMS, operation
+from shared.http.shapes import EntityOut, encode, entity_out
+from write_side import ids
+from write_side.api.bodies import (
+    DatedQuery,
+    PatchEntity,
+    PostEntity,
+    PutEntity,
+    ReopenEntity,
+    details_of,
+    given,
+)
+from write_side.api.commands import HEADERS, answer, command_request, writing
+from write_side.entity import Entity, Register, Reopen, Replace, Retire, Revise
+from write_side.handler import Outcome
+
+router = APIRouter()
+PROBLEMS = (*WRITE_PROBLEMS, 404)
+PATH = "/entities/{entity_uid}"
+
+
+def _content(body: BaseModel) -> bytes:
+    """Return the canonical content of a body: what was sent, in the order of the model."""
+    return body.model_dump_json(exclude_unset=True).encode()
+
+
+def _shape(entity: Entity) -> EntityOut | None:
+    timeline = entity.timeline
+    return entity_out(timeline.entity_row, timeline.detail_rows.values()) if timeline.entity_row else None
+
+
+async def _answer(request: Request, outcome: Outcome[Entity], *, status: int = 200, **more: Any) -> Response:  # noqa: ANN401
+    return await answer(request, outcome, _shape(outcome.state), status=status, etag=outcome.state.etag, **more)
+
+
+@operation(
+    router,
+    "POST",
+    "/entities",
+    summary="Register an entity",
+    tag="entities",
+    scope="write",
+    body=PostEntity,
+    headers=("Idempotency-Key", "Prefer"),
+    answers={201: EntityOut, 200: EntityOut},
+    problems=WRITE_PROBLEMS,
+)
+async def post_entity(request: Request) -> Response:
+    """Make an entity known. The same request again is answered as the first time: see Idempotency-Key."""
+    principal = await authorize(request, "write")
+    body = await read_body(request, PostEntity)
+    command = Register(
+        display_name=body.display_name,
+        entity_type=body.entity_type,
+        details=details_of(body),
+        effective_at=body.instant(),
+    )
+    details = command_request(request, principal, _content(body), status=201, replay_content=body.entity_uid is None)
+    outcome = await writing(request).handler.entity(body.entity_uid or ids.uuid7(), command, details)
+    first = outcome.event_id is not None and (not outcome.replayed or "idempotency-key" in request.headers)
+    location = f"{request.url.path}/{outcome.state.timeline.entity_uid}"
+    return await _answer(request, outcome, status=201 if first else 200, location=location)
+
+
+@operation(
+    router,
+    "PATCH",
+    PATH,
+    summary="Change parts of an entity",
+    tag="entities",
+    scope="write",
+    body=PatchEntity,
+    headers=HEADERS,
+    answers={200: EntityOut},
+    problems=PROBLEMS,
+)
+async def patch_entity(request: Request) -> Response:
+    """Assert what is given, at one instant; a detail_value of null removes a detail. Nothing new appends nothing."""
+    principal = await authorize(request, "write")
+    uid = read_uid(request.path_params)
+    body = await read_body(request, PatchEntity)
+    body.check_uid(uid)
+    command = Revise(
+        display_name=given(body, "display_name", UNSET),
+        entity_type=given(body, "entity_type", UNSET),
+        details=details_of(body),
+        effective_at=body.instant(),
+    )
+    return await _execute(request, uid, command, command_request(request, principal, _content(body), status=200))
+
+
+@operation(
+    router,
+    "PUT",
+    PATH,
+    summary="Replace an entity",
+    tag="entities",
+    scope="write",
+    body=PutEntity,
+    headers=HEADERS,
+    answers={200: EntityOut},
+    problems=PROBLEMS,
+)
+async def put_entity(request: Request) -> Response:
+    """Assert the whole: details that are not listed end. What GET answered can be sent back, changed or not."""
+    principal = await authorize(request, "write")
+    uid = read_uid(request.path_params)
+    body = await read_body(request, PutEntity)
+    body.check_uid(uid)
+    command = Replace(
+        display_name=body.display_name,
+        entity_type=body.entity_type,
+        details=details_of(body),
+        effective_at=body.instant(),
+    )
+    return await _execute(request, uid, command, command_request(request, principal, _content(body), status=200))
+
+
+@operation(
+    router,
+    "POST",
+    PATH + "/reopen",
+    summary="Bring a retired entity back",
+    tag="entities",
+    scope="write",
+    body=ReopenEntity,
+    headers=HEADERS,
+    answers={200: EntityOut},
+    problems=PROBLEMS,
+)
+async def reopen_entity(request: Request) -> Response:
+    """Let the entity exist again, with what it had unless other values are given."""
+    principal = await authorize(request, "write")
+    uid = read_uid(request.path_params)
+    body = await read_body(request, ReopenEntity, optional=True)
+    command = Reopen(
+        display_name=given(body, "display_name", UNSET),
+        entity_type=given(body, "entity_type", UNSET),
+        details=details_of(body),
+        effective_at=body.instant(),
+    )
+    return await _execute(request, uid, command, command_request(request, principal, _content(body), status=200))
+
+
+@operation(
+    router,
+    "DELETE",
+    PATH,
+    summary="Retire an entity",
+    tag="entities",
+    scope="write",
+    query=DatedQuery,
+    headers=HEADERS,
+    answers={204: None},
+    problems=PROBLEMS,
+)
+async def delete_entity(request: Request) -> Response:
+    """Close its versions. Nothing is lost: as-of before that still answers, history and audit show it."""
+    principal = await authorize(request, "write")
+    uid = read_uid(request.path_params)
+    query = read_query(request, DatedQuery)
+    at = parse_instant("effective_at", query.effective_at) if query.effective_at else None
+    details = command_request(request, principal, encode(at), status=204)
+    outcome = await writing(request).handler.entity(uid, Retire(effective_at=at), details)
+    return await answer(request, outcome, None, status=204)
+
+
+async def _execute(request: Request, uid: UUID, command: Revise | Replace | Reopen, details: Any) -> Response:  # noqa: ANN401
+    return await _answer(request, await writing(request).handler.entity(uid, command, details))
