@@ -1,0 +1,172 @@
+"""`/auth/token`: a password for a token, and a token's end. No other resource takes forms."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from msgspec import Struct
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from db.accounts import Accounts
+from db.passwords import PASSWORD_CHARACTERS
+from shared.core.errors import FieldError, Forbidden, Invalid, Unauthenticated, invalid
+from shared.http.auth import authorize, token_hash
+from shared.http.requests import Body, _field_errors, read_body, read_bytes
+from shared.http.routes import operation
+from shared.http.shapes import encode
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+FORM_FIELDS = 10
+
+Given = TypeVar("Given", str, SecretStr)
+
+router = APIRouter()
+
+
+def _not_blank(value: Given) -> Given:
+    if not value:
+        raise ValueError("This field may not be blank.")
+    return value
+
+
+def _not_huge(password: SecretStr) -> SecretStr:
+    if len(password) > PASSWORD_CHARACTERS:
+        raise ValueError(f"No password has more than {PASSWORD_CHARACTERS} characters.")
+    return password
+
+
+class Credentials(Body):
+    """Who wants a token. A password is taken as it is, spaces included."""
+
+    username: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True),
+        AfterValidator(_not_blank),
+        Field(json_schema_extra={"minLength": 1}),
+    ]
+    password: Annotated[
+        SecretStr,
+        AfterValidator(_not_blank),
+        AfterValidator(_not_huge),
+        Field(json_schema_extra={"minLength": 1, "maxLength": PASSWORD_CHARACTERS}),
+    ]
+
+
+class TokenOut(Struct):
+    """A token, shown this once: when it expires (null: never) and what it opens."""
+
+    token: str
+    expires_at: datetime | None
+    scopes: list[str]
+
+
+@operation(
+    router,
+    "POST",
+    "/auth/token",
+    summary="Log in",
+    tag="auth",
+    scope=None,
+    body=Credentials,
+    answers={200: TokenOut},
+    problems=(400, 413, 415, 429, 503),
+)
+async def create_token(request: Request) -> Response:
+    """Exchange a username and a password, as JSON or as a form, for a new token; earlier ones stay valid."""
+    credentials = await _read_credentials(request)
+    accounts: Accounts = request.app.state.accounts
+    issued = await accounts.log_in(
+        credentials.username,
+        credentials.password.get_secret_value(),
+        address=request.client.host if request.client else "",
+        ttl=request.app.state.token_ttl,
+    )
+    request.state.actor = credentials.username
+    answer = TokenOut(issued.token, issued.expires_at, issued.scopes)
+    return Response(encode(answer), media_type="application/json")
+
+
+@operation(
+    router,
+    "DELETE",
+    "/auth/token",
+    summary="Log out",
+    tag="auth",
+    scope="write",  # for the document: a token is not optional here; any will do
+    answers={204: None},
+    problems=(401, 503),
+)
+async def revoke_token(request: Request) -> Response:
+    """Revoke the token in use, at once."""
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Unauthenticated("Authentication credentials were not provided.")
+    with suppress(Forbidden):  # a valid token may end itself, whatever else it may
+        await authorize(request, "read")
+    accounts: Accounts = request.app.state.accounts
+    await accounts.revoke(token_hash(header.partition(" ")[2].strip()))
+    return Response(status_code=204)
+
+
+async def _read_credentials(request: Request) -> Credentials:
+    """Return the credentials, from whichever content type; a missing body lacks both fields. Raises as read_body."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == URLENCODED:
+        pairs = _urlencoded(await read_bytes(request))
+    elif kind == MULTIPART:
+        pairs = await _multipart(request, await read_bytes(request))
+    else:
+        return await read_body(request, Credentials, optional=True)
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise Invalid([FieldError(name, "Given more than once.", "repeated") for name in _repeated(pairs)])
+    try:
+        return Credentials.model_validate(values)
+    except ValidationError as error:
+        raise Invalid(_field_errors(error)) from None
+
+
+def _urlencoded(raw: bytes) -> list[tuple[str, Any]]:
+    try:
+        return list(parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS))
+    except ValueError:
+        raise _malformed() from None
+
+
+async def _multipart(request: Request, raw: bytes) -> list[tuple[str, Any]]:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield raw
+
+    try:
+        form = await MultiPartParser(request.headers, stream(), max_files=0, max_fields=FORM_FIELDS).parse()
+    except (MultiPartException, ValueError):  # a charset that cannot decode is a ValueError
+        raise _malformed() from None
+    return form.multi_items()
+
+
+def _repeated(pairs: list[tuple[str, Any]]) -> list[str]:
+    names = [name for name, _ in pairs]
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _malformed() -> Invalid:
+    return invalid("non_field_errors", "Malformed form.", "malformed_form")
+
+
+def _document_forms() -> None:
+    """Let the document name the form bodies beside JSON."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.openapi_extra and "requestBody" in route.openapi_extra:
+            content = route.openapi_extra["requestBody"]["content"]
+            content[URLENCODED] = content[MULTIPART] = content["application/json"]
+
+
+_document_forms()
