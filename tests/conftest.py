@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,16 @@ from typing import Any
 import docker
 import psycopg
 import pytest
-from db.embedded import EmbeddedPostgres
 from psycopg.conninfo import make_conninfo
 from testcontainers.community.postgres import PostgresContainer
 
+from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.roles import ensure_roles
 from tests import oracle
 
-TEMPLATE = "cockpit_test_template"
 SERVER = pytest.StashKey[str]()
+TEMPLATE = pytest.StashKey[str]()
 STACK = pytest.StashKey[ExitStack]()
 IMAGE = os.environ.get("PG_IMAGE", "postgres:18")
 
@@ -62,16 +62,15 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the server once; the workers are told where it is."""
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
-        config.stash[SERVER] = worker_input["server"]
+        config.stash[SERVER], config.stash[TEMPLATE] = worker_input["server"], worker_input["template"]
         return
     if config.option.collectonly or config.option.help:
         return
     stack = config.stash[STACK] = ExitStack()
     server = config.stash[SERVER] = _start_server(stack)
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")
-        connection.execute(f"CREATE DATABASE {TEMPLATE}")
-    template = make_conninfo(server, dbname=TEMPLATE)
+    name = config.stash[TEMPLATE] = f"cockpit_template_{os.getpid()}"
+    stack.enter_context(_created(server, name))
+    template = make_conninfo(server, dbname=name)
     migrate(template)
     assert ensure_roles(template) is None
 
@@ -79,6 +78,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker where the server is."""
     node.workerinput["server"] = node.config.stash[SERVER]
+    node.workerinput["template"] = node.config.stash[TEMPLATE]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -96,16 +96,27 @@ def server(pytestconfig: pytest.Config) -> str:
 _numbers = count()
 
 
-@pytest.fixture
-def database(server: str) -> Iterator[str]:
-    """The conninfo of a migrated, empty database; at the end its tables must equal the oracle's fold of its log."""
-    name = f"cockpit_test_{os.getpid()}_{next(_numbers)}"
+@contextmanager
+def _created(server: str, name: str, template: str = "template1") -> Iterator[str]:
+    """A database that is there for the length of the block."""
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-        conninfo = make_conninfo(server, dbname=name)
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
-            yield conninfo
-            with psycopg.connect(conninfo) as checking:
-                oracle.check(checking)
+            yield make_conninfo(server, dbname=name)
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def unchecked_database(server: str, pytestconfig: pytest.Config) -> Iterator[str]:
+    """The conninfo of a migrated, empty database that the test may leave as it likes."""
+    with _created(server, f"cockpit_test_{os.getpid()}_{next(_numbers)}", pytestconfig.stash[TEMPLATE]) as conninfo:
+        yield conninfo
+
+
+@pytest.fixture
+def database(unchecked_database: str) -> Iterator[str]:
+    """The conninfo of a migrated, empty database; at the end its tables must equal the oracle's fold of its log."""
+    yield unchecked_database
+    with psycopg.connect(unchecked_database) as checking:
+        oracle.check(checking)

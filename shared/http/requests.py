@@ -42,11 +42,12 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _field_errors(error: ValidationError) -> list[FieldError]:
+def field_errors(error: ValidationError) -> list[FieldError]:
+    """Return what a model found wrong, one entry a field, in our words where pydantic's are for programmers."""
     found = []
     for item in error.errors(include_url=False, include_context=True, include_input=False):
         place = [str(part) for part in item["loc"]]
-        name = ".".join(place) or "non_field_errors"
+        name = ".".join(place) or "nonfield_errors"
         code = item["type"]
         if code == "extra_forbidden" and place and place[-1] in LATER:
             found.append(FieldError(name, f"{place[-1]} is not supported yet.", "not_supported_yet"))
@@ -73,9 +74,9 @@ async def read_body(request: Request, model: type[Model], *, optional: bool = Fa
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        found = _field_errors(error)
+        found = field_errors(error)
         if any(item.code == "json_invalid" for item in found):
-            raise invalid("non_field_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
+            raise invalid("nonfield_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
         raise Invalid(found) from None
 
 
@@ -105,7 +106,7 @@ def read_query(request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate({k: v for k, v in values.items() if v.strip() or k not in known})
     except ValidationError as error:
-        raise Invalid(_field_errors(error)) from None
+        raise Invalid(field_errors(error)) from None
 
 
 def read_uid(params: Mapping[str, Any], name: str = "entity_uid") -> UUID:

@@ -18,7 +18,7 @@ from db.accounts import Accounts
 from db.passwords import PASSWORD_CHARACTERS
 from shared.core.errors import FieldError, Forbidden, Invalid, Unauthenticated, invalid
 from shared.http.auth import authorize, token_hash
-from shared.http.requests import Body, _field_errors, read_body, read_bytes
+from shared.http.requests import Body, field_errors, read_body, read_bytes
 from shared.http.routes import operation
 from shared.http.shapes import encode
 
@@ -131,7 +131,7 @@ async def _read_credentials(request: Request) -> Credentials:
     try:
         return Credentials.model_validate(values)
     except ValidationError as error:
-        raise Invalid(_field_errors(error)) from None
+        raise Invalid(field_errors(error)) from None
 
 
 def _urlencoded(raw: bytes) -> list[tuple[str, Any]]:
@@ -158,7 +158,7 @@ def _repeated(pairs: list[tuple[str, Any]]) -> list[str]:
 
 
 def _malformed() -> Invalid:
-    return invalid("non_field_errors", "Malformed form.", "malformed_form")
+    return invalid("nonfield_errors", "Malformed form.", "malformed_form")
 
 
 def _document_forms() -> None:
