@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import structlog
+from msgspec import Struct
 from psycopg.conninfo import make_conninfo
 
 from db import child
@@ -17,8 +19,6 @@ from db.pool import CONNECT_SECONDS, Dsns
 from db.roles import ensure_roles
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from shared.settings import Settings
 
 DATABASE = "cockpit"
@@ -26,9 +26,17 @@ DATABASE = "cockpit"
 log = structlog.get_logger()
 
 
+class Database(Struct, frozen=True):
+    """A database that answers: its conninfo as the owner, whether it is still there, and where its log is."""
+
+    conninfo: str
+    alive: Callable[[], bool] = lambda: True
+    log: Path | None = None
+
+
 @contextmanager
-def database(settings: Settings, *, join: bool = True) -> Iterator[str]:
-    """Yield the conninfo of the database, as its owner, for as long as the block runs.
+def database(settings: Settings, *, join: bool = True) -> Iterator[Database]:
+    """Yield the database for as long as the block runs.
 
     With `join`, an embedded server that another process runs in the same data directory is used as it is; without,
     that raises DataDirectoryInUse. Raises OperationalError when a server of the user's own does not answer.
@@ -36,7 +44,7 @@ def database(settings: Settings, *, join: bool = True) -> Iterator[str]:
     if settings.database_url is not None:
         conninfo = make_conninfo(settings.database_url.get_secret_value(), connect_timeout=CONNECT_SECONDS)
         psycopg.connect(conninfo).close()
-        yield conninfo
+        yield Database(conninfo)
         return
     server = EmbeddedPostgres(settings.data_dir)
     try:
@@ -44,11 +52,11 @@ def database(settings: Settings, *, join: bool = True) -> Iterator[str]:
     except DataDirectoryInUse:
         if not join:
             raise
-        yield _running(settings.data_dir)
+        yield Database(_running(settings.data_dir))
         return
     try:
         _create_database(server.dsn("postgres"))
-        yield server.dsn(DATABASE)
+        yield Database(server.dsn(DATABASE), lambda: server.pid is not None, settings.data_dir / "postgres.log")
     finally:
         server.stop()
 

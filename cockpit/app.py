@@ -1,0 +1,89 @@
+"""The HTTP application: the routers of the sides it serves, and the services behind them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
+
+from cockpit import health
+from cockpit.services import readers, waiting, writers
+from db.pool import make_pool
+from read_side.api.router import router as read_router
+from shared.http import problem, routes
+from shared.http.context import Surroundings
+from shared.http.own_writes import OwnWrites
+from write_side.api import auth, entities, types
+from write_side.api.commands import Writing
+
+if TYPE_CHECKING:
+    from db.pool import Dsns
+    from shared.settings import Settings
+
+Sides = Literal["read", "write", "both"]
+API = "/api/v1"
+EXPOSED_HEADERS = ["ETag", "Position", "As-Of", "Event-Id", "Location", "X-Request-Id", "Idempotent-Replayed"]
+
+
+def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
+    """Return the application; its pools open when it starts and close when it ends."""
+    served = {"read", "write"} if sides == "both" else {sides}
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            waiter = await stack.enter_async_context(waiting(dsns))
+            app.state.health_pool = await stack.enter_async_context(make_pool(dsns.of("read"), 2))
+            if "read" in served:
+                reading = await stack.enter_async_context(readers(dsns, settings, waiter))
+                app.state.read, app.state.authenticate = reading.read_model, reading.accounts.look_up
+            if "write" in served:
+                writing = await stack.enter_async_context(writers(dsns, settings))
+                app.state.accounts, app.state.authenticate = writing.accounts, writing.accounts.look_up
+                app.state.write = Writing(
+                    handler=writing.handler,
+                    wait_projected=waiter.wait_for,
+                    own_writes=app.state.own_writes,
+                    replay_seconds=settings.replay_seconds,
+                    require_if_match=settings.require_if_match,
+                )
+            yield
+
+    app = FastAPIOffline(
+        title="Cockpit",
+        version=version("cockpit"),
+        summary="A CRM core that never forgets.",
+        lifespan=lifespan,
+        debug=False,
+        redirect_slashes=False,
+    )
+    app.state.settings = settings
+    app.state.sides = served
+    app.state.public_reads = settings.reads_are_public
+    app.state.max_body_bytes = settings.max_body_bytes
+    app.state.token_ttl = settings.token_ttl
+    app.state.own_writes = OwnWrites()
+    app.include_router(health.router)
+    if "write" in served:
+        for resource in (auth, entities, types):
+            app.include_router(resource.router, prefix=API)
+    if "read" in served:
+        app.include_router(read_router)
+    problem.install(app)
+    routes.document(app)
+    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+        )
+    app.add_middleware(Surroundings)
+    return app
