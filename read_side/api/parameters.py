@@ -24,6 +24,7 @@ DIGITS = 19
 
 
 def _whole(text: str) -> int:
+    """Take digits alone: pydantic would let signs, points and underscores pass."""
     if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
         raise PydanticCustomError("not_whole", "Not a whole number that makes sense here.")
     return int(text)
@@ -47,17 +48,21 @@ def _uid(text: str) -> UUID:
     return uid
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
 Instant = Annotated[datetime, PlainValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
 Uid = Annotated[UUID, PlainValidator(_uid), WithJsonSchema({"type": "string", "format": "uuid"})]
-Search = Annotated[Text, StringConstraints(max_length=MAX_SEARCH)]
+Search = Annotated[
+    Text, StringConstraints(max_length=MAX_SEARCH), WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH})
+]
+Position = Annotated[int, Field(ge=0, le=MAX_POSITION), BeforeValidator(_whole)]
+PageNumber = Annotated[int, Field(ge=1, le=LAST_PAGE), BeforeValidator(_whole)]
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(_whole)]
 
 
 class ReadQuery(Query):
     """What every read takes."""
 
     as_of: Instant | None = Field(None, description="The instant of valid time to answer for; now when absent.")
-    min_position: Annotated[Whole, Field(ge=0, le=MAX_POSITION)] = Field(
+    min_position: Position = Field(
         0, description="Wait until the read model has this position; 503 when it takes too long."
     )
 
@@ -69,8 +74,8 @@ class ReadQuery(Query):
 class PageQuery(ReadQuery):
     """What every list takes."""
 
-    page: Annotated[Whole, Field(ge=1, le=LAST_PAGE)] = 1
-    page_size: Annotated[Whole, Field(ge=1, le=MAX_PAGE_SIZE)] | None = None
+    page: PageNumber = 1
+    page_size: PageSize | None = None
     count: Literal["exact", "none"] = Field("exact", description="none leaves the count null, and saves its cost.")
 
     def part(self, request: Request) -> Slice:
