@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from shared.core.errors import invalid
 from shared.http.shapes import Item, Page
 
 if TYPE_CHECKING:
@@ -14,25 +13,21 @@ if TYPE_CHECKING:
     from fastapi import Request
 
 LAST_PAGE = 2**31
+"""The greatest page number that may be asked for."""
 
 
-def page_number(text: str | None) -> int:
-    """Return the page asked for, 1 when absent. Raises Invalid for all but a whole number from 1."""
-    if text is None:
-        return 1
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= LAST_PAGE:
-        raise invalid("page", "Not a page: whole numbers from 1.", "invalid_page")
-    return int(text)
+def page_of(request: Request, items: Sequence[Item], *, count: int | None, page: int, page_size: int) -> Page[Item]:
+    """Return the page with links to its neighbours, written as the request was. Past the end it is empty.
 
-
-def page_of(request: Request, items: Sequence[Item], *, count: int, page: int, page_size: int) -> Page[Item]:
-    """Return the page with links to its neighbours, written as the request was. Past the end it is empty."""
-    pages = max(1, -(-count // page_size))
+    Where nobody counted, `items` holds one more than the page when another page follows.
+    """
+    pages = None if count is None else max(1, -(-count // page_size))
+    follows = len(items) > page_size if pages is None else page < pages
     return Page(
         count=count,
-        next=_link(request, page + 1) if page < pages else None,
-        previous=_link(request, min(page - 1, pages)) if page > 1 else None,
-        results=list(items),
+        next=_link(request, page + 1) if follows else None,
+        previous=_link(request, page - 1 if pages is None else min(page - 1, pages)) if page > 1 else None,
+        results=list(items[:page_size]),
     )
 
 

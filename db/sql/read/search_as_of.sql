@@ -1,0 +1,40 @@
+-- A page of what existed at an instant, newest first or by name, by any filter; for ReadModel.entities. It is planned
+-- anew for each question, so a filter that is NULL costs nothing and the order is the one asked for.
+WITH found AS NOT MATERIALIZED (
+    SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff, e.search_name
+    FROM entity_version e
+    WHERE e.valid_from <= %(as_of)s::timestamptz
+      AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
+      AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
+      AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+      AND (%(detail_hash)s::text IS NULL OR EXISTS (
+          SELECT FROM entity_detail_version f
+          WHERE f.entity_uid = e.entity_uid AND f.detail_type = %(detail_type)s::text
+            AND f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
+            AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz)))
+), page AS (
+    SELECT *, row_number() OVER () AS place
+    FROM (
+        SELECT * FROM found
+        ORDER BY CASE WHEN %(order)s::text = '-valid_from' THEN valid_from END DESC,
+                 CASE WHEN %(order)s::text = 'display_name' THEN search_name END COLLATE "C",
+                 entity_uid
+        LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+    ) AS in_order
+)
+SELECT c.position, %(as_of)s::timestamptz AS as_of,
+       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
+       CASE WHEN %(type)s::text IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'
+            WHEN %(detail_type)s::text IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM detail_type t WHERE t.code = %(detail_type)s::text) THEN 'detail_type'
+       END AS refused,
+       page.id, page.entity_uid, page.display_name, page.entity_type, page.valid_from, page.valid_to, page.hashdiff,
+       d.id, d.detail_type, d.detail_value, d.valid_from, d.valid_to, d.hashdiff
+FROM checkpoint c
+LEFT JOIN page ON true
+LEFT JOIN entity_detail_version d
+    ON d.entity_uid = page.entity_uid
+    AND d.valid_from <= %(as_of)s::timestamptz AND (d.valid_to IS NULL OR d.valid_to > %(as_of)s::timestamptz)
+WHERE c.name = 'read_model'
+ORDER BY page.place, d.detail_type COLLATE "C"

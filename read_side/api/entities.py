@@ -1,0 +1,73 @@
+"""Entities as they are now, or were at an instant: the list and the single one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from read_side.api import answers
+from read_side.api.parameters import AsOfQuery, EntitiesQuery, ReadQuery
+from read_side.queries import ReadModel
+from read_side.questions import Filters, Order
+from shared.core.errors import invalid, not_supported_yet
+from shared.http.auth import authorize
+from shared.http.requests import read_query, read_uid
+from shared.http.routes import READ_PROBLEMS, operation
+from shared.http.shapes import EntityOut, Page
+
+router = APIRouter()
+
+
+@operation(
+    router,
+    "GET",
+    "/entities",
+    summary="List entities",
+    tag="Entities",
+    scope="read",
+    query=EntitiesQuery,
+    headers=[answers.IF_NONE_MATCH],
+    answers={200: Page[EntityOut], 304: None},
+)
+async def list_entities(request: Request) -> Response:
+    """List the entities that exist now, or did at `as_of`; newest first unless another order is asked for."""
+    await authorize(request, "read")
+    return await listed(request, EntitiesQuery, "-valid_from")
+
+
+async def listed(request: Request, model: type[EntitiesQuery | AsOfQuery], order: Order) -> Response:
+    """Answer the list that the query string asks for, in the given order unless it names one."""
+    if "external_id" in request.query_params:
+        raise not_supported_yet("external_id", "Looking entities up by external_id")
+    query = read_query(request, model)
+    detail = None
+    if query.detail_type is not None and query.detail_value is not None:
+        detail = (query.detail_type, query.detail_value)
+    elif query.detail_type is not None:
+        raise invalid("detail_value", "This field is required beside detail_type.", "required")
+    elif query.detail_value is not None:
+        raise invalid("detail_type", "This field is required beside detail_value.", "required")
+    filters = Filters(q=query.q, entity_type=query.type, detail=detail, order=query.order or order)
+    part = query.part(request)
+    read: ReadModel = request.app.state.read
+    return answers.page(request, await read.entities(filters, part, query.asked()), part)
+
+
+@operation(
+    router,
+    "GET",
+    "/entities/{entity_uid}",
+    summary="Get one entity",
+    tag="Entities",
+    scope="read",
+    query=ReadQuery,
+    headers=[answers.IF_NONE_MATCH],
+    answers={200: EntityOut, 304: None},
+    problems=(*READ_PROBLEMS, 404),
+)
+async def get_entity(request: Request) -> Response:
+    """Return an entity with its details, now or at `as_of`; 404 where it does not exist then."""
+    await authorize(request, "read")
+    uid = read_uid(request.path_params)
+    query = read_query(request, ReadQuery)
+    read: ReadModel = request.app.state.read
+    return answers.one(request, await read.entity(uid, query.asked()))

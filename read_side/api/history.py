@@ -1,0 +1,38 @@
+"""The history of one entity: every version of it and of its details."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from read_side.api import answers
+from read_side.api.parameters import PageQuery
+from read_side.queries import ReadModel
+from read_side.shapes import VersionOut
+from shared.http.auth import authorize
+from shared.http.requests import read_query, read_uid
+from shared.http.routes import READ_PROBLEMS, operation
+from shared.http.shapes import Page
+
+router = APIRouter()
+
+
+@operation(
+    router,
+    "GET",
+    "/entities/{entity_uid}/history",
+    summary="List the versions of an entity",
+    tag="Entities",
+    scope="read",
+    query=PageQuery,
+    headers=[answers.IF_NONE_MATCH],
+    answers={200: Page[VersionOut], 304: None},
+    problems=(*READ_PROBLEMS, 404),
+)
+async def list_history(request: Request) -> Response:
+    """List the versions of an entity and its details, oldest first; with `as_of` those begun by then."""
+    await authorize(request, "read")
+    uid = read_uid(request.path_params)
+    query = read_query(request, PageQuery)
+    part = query.part(request)
+    read: ReadModel = request.app.state.read
+    return answers.page(request, await read.history(uid, part, query.asked()), part)

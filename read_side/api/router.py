@@ -1,0 +1,11 @@
+"""Every resource of the read side under one router, for whoever composes an app of it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from read_side.api import audit, entities, history, temporal, types
+
+router = APIRouter(prefix="/api/v1")
+for resource in (entities, history, temporal, audit, types):
+    router.include_router(resource.router)

@@ -1,0 +1,103 @@
+"""Waiting until the read model has a position, so that a client can read what it just wrote.
+
+One connection a process listens for the projector's batches. What it hears is a hint only: the checkpoint is read after
+every hint, and every POLL_SECONDS while somebody waits, so a lost notification delays a reader and loses nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psycopg
+import structlog
+
+from db.queries import statement
+
+if TYPE_CHECKING:
+    from db.pool import Connection
+
+POLL_SECONDS = 0.25
+BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+log = structlog.get_logger()
+
+
+class Waiter:
+    """Tells when the read model has reached a position. `start` and `stop` it on the event loop that uses it."""
+
+    def __init__(self, conninfo: str) -> None:
+        """Take the conninfo of a direct connection to the read model: transaction pooling knows no LISTEN."""
+        self._conninfo = conninfo
+        self._position = 0
+        self._waiting: dict[asyncio.Future[None], int] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to listen, now or as soon as the database answers."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="read-side-waiter")
+
+    async def stop(self) -> None:
+        """Close the connection; who still waits does so until their time is over."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def wait_for(self, position: int, timeout: float) -> bool:  # noqa: ASYNC109  # a bound, not a cancellation
+        """Return whether the read model had the position within so many seconds."""
+        if self._position >= position:
+            return True
+        reached = asyncio.get_running_loop().create_future()
+        self._waiting[reached] = position
+        try:
+            async with asyncio.timeout(timeout):
+                await reached
+        except TimeoutError:
+            return False
+        finally:
+            del self._waiting[reached]
+        return True
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+                async with connection:
+                    await connection.execute(statement("read/listen_projected"))
+                    failures = 0
+                    while True:
+                        await self._read(connection)
+                        await self._hear(connection)
+            except psycopg.Error as error:
+                pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
+                failures += 1
+                log.warning("waiter cannot listen", error=type(error).__name__, retry_in=pause)
+                await asyncio.sleep(pause)
+
+    async def _read(self, connection: Connection) -> None:
+        """Read the checkpoint, and let go whom it has reached."""
+        cursor = await connection.execute(statement("read/get_position"), prepare=True)
+        row = await cursor.fetchone()
+        self._position = row[0] if row else 0
+        for reached, position in self._waiting.items():
+            if position <= self._position and not reached.done():
+                reached.set_result(None)
+
+    async def _hear(self, connection: Connection) -> None:
+        """Return when the projector has spoken, or after a poll's time while somebody waits.
+
+        All that was said is taken before the next read: what is said later wakes again.
+        """
+        heard = False
+        while not heard:
+            async for _ in connection.notifies(timeout=POLL_SECONDS, stop_after=1):
+                heard = True
+            if self._waiting:
+                return
+        async for _ in connection.notifies(timeout=0):
+            pass

@@ -1,0 +1,157 @@
+"""Reading what was just written: min_position, the waiter behind it, and a database that does not answer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from itertools import count
+from time import monotonic
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from db.pool import Dsns
+from read_side.waiting import Waiter
+from tests.integration.reading import Projected, cloned, day, projected, reading, registered, revised, uid
+
+_numbers = count()
+
+
+@pytest.fixture
+def conninfo(server: str) -> Iterator[str]:
+    with cloned(server, f"cockpit_test_read_waiting_{os.getpid()}_{next(_numbers)}") as conninfo:
+        yield conninfo
+
+
+@pytest.fixture
+def book(conninfo: str) -> Iterator[Projected]:
+    with projected(conninfo) as book:
+        yield book
+
+
+def advance(connection: psycopg.Connection[Any], position: int, *, say: bool) -> None:
+    connection.execute("UPDATE read_model.checkpoint SET position = %s, recorded_at = now()", (position,))
+    if say:
+        connection.execute("SELECT pg_notify('cockpit_projected', 'a hint')")
+
+
+async def waited(conninfo: str, book: Projected, *, say: bool) -> float:
+    """Return how long a waiter of position 5 took after the position was there."""
+    waiter = Waiter(Dsns(conninfo).of("read"))
+    await waiter.start()
+    try:
+        assert not await waiter.wait_for(5, 0.5)
+        waiting = asyncio.create_task(waiter.wait_for(5, 10))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(advance, book.connection, 5, say=say)
+        started = monotonic()
+        assert await waiting
+        return monotonic() - started
+    finally:
+        await waiter.stop()
+
+
+def test_who_waits_is_woken_by_the_notification(conninfo: str, book: Projected) -> None:
+    assert asyncio.run(waited(conninfo, book, say=True)) < 2
+
+
+def test_a_lost_notification_delays_a_reader_and_loses_nobody(conninfo: str, book: Projected) -> None:
+    assert asyncio.run(waited(conninfo, book, say=False)) < 5
+
+
+def test_a_position_that_is_there_already_is_not_waited_for_even_if_told_before(conninfo: str, book: Projected) -> None:
+    async def scenario() -> None:
+        waiter = Waiter(Dsns(conninfo).of("read"))
+        await waiter.start()
+        await asyncio.to_thread(advance, book.connection, 3, say=True)
+        assert await waiter.wait_for(3, 10)
+        assert await waiter.wait_for(2, 0)
+        await waiter.stop()
+        await waiter.stop()
+
+    asyncio.run(scenario())
+
+
+def test_the_waiter_comes_back_when_its_connection_is_cut(conninfo: str, book: Projected) -> None:
+    async def scenario() -> None:
+        waiter = Waiter(Dsns(conninfo).of("read"))
+        await waiter.start()
+        await asyncio.to_thread(advance, book.connection, 3, say=True)
+        assert await waiter.wait_for(3, 10)
+        await asyncio.to_thread(cut, book.connection)
+        await asyncio.to_thread(advance, book.connection, 4, say=True)
+        assert await waiter.wait_for(4, 10)
+        await waiter.stop()
+
+    asyncio.run(scenario())
+
+
+def cut(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+
+def test_a_read_waits_until_the_read_model_has_the_position(conninfo: str, book: Projected) -> None:
+    book.happen(1, day(1), registered("Jane"))
+    with reading(conninfo, wait_seconds=10) as client:
+        assert client.portal is not None
+        asking = client.portal.start_task_soon(
+            asyncio.to_thread, client.get, f"/api/v1/entities/{uid(1)}?min_position=2"
+        )
+        book.happen(1, day(2), revised("Jane Updated"))
+        answer = asking.result(20)
+        assert (answer.headers["position"], answer.json()["display_name"]) == ("2", "Jane Updated")
+
+
+def test_a_read_that_waits_too_long_is_told_to_try_again(conninfo: str, book: Projected) -> None:
+    with reading(conninfo, wait_seconds=0.1) as client:
+        answer = client.get("/api/v1/entities?min_position=1")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert "has not reached 1" in answer.json()["detail"]
+
+
+def test_an_empty_read_model_answers_for_now(conninfo: str, book: Projected) -> None:
+    with reading(conninfo) as client:
+        answer = client.get("/api/v1/entities")
+        assert (answer.json()["results"], answer.headers["position"]) == ([], "0")
+        assert answer.headers["as-of"] > "2024"
+
+
+def test_what_was_recorded_ahead_of_the_clock_is_not_in_the_future(conninfo: str, book: Projected) -> None:
+    book.happen(1, day(1), registered("Jane"), day(40_000))
+    with reading(conninfo) as client:
+        assert client.get("/api/v1/entities").headers["as-of"].startswith("2133")
+
+
+def allow(server: str, conninfo: str, *, connections: bool) -> None:
+    """Let the database take connections, or refuse new ones and cut those it has."""
+    name = conninfo_to_dict(conninfo)["dbname"]
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}").format(
+                sql.Identifier(str(name)), sql.SQL("true" if connections else "false")
+            )
+        )
+        if not connections:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+
+def test_a_database_that_does_not_answer_is_503_and_comes_back(server: str, conninfo: str) -> None:
+    with reading(conninfo) as client:
+        assert client.get("/api/v1/entities").status_code == 200
+        allow(server, conninfo, connections=False)
+        for path in ("entities", f"entities/{uid(1)}?min_position=7"):
+            answer = client.get(f"/api/v1/{path}")
+            assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1"), answer.text
+        allow(server, conninfo, connections=True)
+        deadline = monotonic() + 20
+        while (answer := client.get("/api/v1/entities")).status_code == 503:
+            assert monotonic() < deadline
+        assert answer.status_code == 200
