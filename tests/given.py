@@ -30,11 +30,19 @@ from shared.core.events import (
 )
 from write_side import entity as entities
 from write_side import registry as registries
-from write_side.entity import Command, Entity
+from write_side.entity import Command, Entity, Replace
 from write_side.registry import Registry
 
 UID = UUID("018f0000-0000-7000-8000-000000000001")
 JOHN = EntityRegistered("John", "PERSON", {"EMAIL": "john@example.com"})
+
+
+def replace_john(
+    name: str = "John", details: dict[str, str] | None = None, effective_at: datetime | None = None
+) -> Replace:
+    """Return the command that makes JOHN what he is already, but for what is given."""
+    listed = JOHN.details if details is None else details
+    return Replace(display_name=name, entity_type="PERSON", details=listed, effective_at=effective_at)
 
 
 def day(number: int) -> datetime:
