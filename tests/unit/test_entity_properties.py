@@ -52,7 +52,7 @@ def outcomes(draw: st.DrawFn) -> Outcome:
     return state.when(_command(state, draw(intents)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @examples(outcomes())
 def test_a_command_is_refused_by_name_or_makes_one_event_at_most_which_can_be_folded(outcome: Outcome) -> None:
     assert len(outcome.events) <= 1
@@ -63,7 +63,7 @@ def test_a_command_is_refused_by_name_or_makes_one_event_at_most_which_can_be_fo
         assert str(outcome.error)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @examples(outcomes())
 def test_an_accepted_command_changes_nothing_when_it_is_repeated_at_once(outcome: Outcome) -> None:
     undated_turn = isinstance(outcome.command, Retire | Reopen) and outcome.command.effective_at is None
@@ -71,7 +71,7 @@ def test_an_accepted_command_changes_nothing_when_it_is_repeated_at_once(outcome
         outcome.and_again().then()
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @examples(outcomes())
 def test_after_an_accepted_change_the_entity_is_as_the_command_said(outcome: Outcome) -> None:
     command = outcome.command
@@ -85,7 +85,7 @@ def test_after_an_accepted_change_the_entity_is_as_the_command_said(outcome: Out
         assert after.at(field, at) == said.get(field, untouched)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @examples(outcomes())
 def test_an_undated_event_carries_only_what_changes(outcome: Outcome) -> None:
     if outcome.command.effective_at is None and not isinstance(outcome.command, Register):

@@ -137,7 +137,7 @@ def _by_id(rows: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     return {row["id"]: row for row in rows}
 
 
-@settings(max_examples=400)
+@settings(max_examples=300)
 @given(histories())
 def test_the_rows_are_those_that_evaluating_every_instant_anew_gives(steps: list[Step]) -> None:
     expected = oracle.expected_tables([_as_logged(step.recorded) for step in steps if not step.refused])

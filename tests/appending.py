@@ -1,0 +1,117 @@
+"""How a test talks to log.append_events: commands in, one verdict a command out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.rows import class_row
+
+from shared.core.codec import encode_metadata, encode_payload
+from shared.core.events import Context, Event, Metadata
+
+
+@dataclass(frozen=True, kw_only=True)
+class Append:
+    """One command of a batch: what it appends, and what that rests on."""
+
+    stream: str
+    events: Sequence[Event] = ()
+    also: Mapping[str, Event] = field(default_factory=dict)  # an event in another stream
+    expects: Mapping[str, UUID | None] = field(default_factory=dict)  # by stream: its last event_id
+    effective_at: datetime | None = None
+    command_id: UUID = field(default_factory=uuid4)
+    decided_until: datetime | None = None
+    key: bytes | None = None
+    digest: bytes = b"request"
+    status: int = 200
+    window: timedelta | None = None
+    context: Context = Context(ip_address="192.0.2.1", user_agent="tests")  # noqa: RUF009  # frozen
+    metadata: Metadata = Metadata(actor="user_1", request_id="request-1")  # noqa: RUF009  # frozen
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one command."""
+
+    verdict: str
+    position: int
+    event_id: UUID | None
+    stream: str
+    version: int | None
+    recorded_at: datetime
+    status: int | None
+    request_digest: bytes | None
+
+
+TYPES = {
+    "streams": "text",
+    "command_ids": "uuid",
+    "command_streams": "integer",
+    "decided_untils": "timestamptz",
+    "receipt_keys": "bytea",
+    "receipt_digests": "bytea",
+    "receipt_statuses": "smallint",
+    "receipt_windows": "interval",
+    "expected_commands": "integer",
+    "expected_streams": "integer",
+    "expected_event_ids": "uuid",
+    "event_commands": "integer",
+    "event_streams": "integer",
+    "event_ids": "uuid",
+    "event_types": "text",
+    "event_schema_versions": "smallint",
+    "event_effective_ats": "timestamptz",
+    "event_effective_untils": "timestamptz",
+    "event_payloads": "text",
+    "event_salts": "bytea",
+    "event_metadatas": "text",
+}
+ARGUMENTS = ", ".join(f"{name} => %({name})s::{element}[]" for name, element in TYPES.items())
+CALL = f"SELECT * FROM log.append_events({ARGUMENTS})"  # noqa: S608  # names of ours
+
+
+def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdict]:
+    """Append a batch within the connection's transaction."""
+    batch: dict[str, list[Any]] = {name: [] for name in TYPES}
+
+    def place(stream: str) -> int:
+        if stream not in batch["streams"]:
+            batch["streams"].append(stream)
+        return batch["streams"].index(stream) + 1
+
+    def add(**values: Any) -> None:
+        for name, value in values.items():
+            batch[name].append(value)
+
+    for number, command in enumerate(commands, start=1):
+        add(
+            command_ids=command.command_id,
+            command_streams=place(command.stream),
+            decided_untils=command.decided_until,
+            receipt_keys=command.key,
+            receipt_digests=command.digest if command.key else None,
+            receipt_statuses=command.status if command.key else None,
+            receipt_windows=command.window,
+        )
+        for stream, event_id in command.expects.items():
+            add(expected_commands=number, expected_streams=place(stream), expected_event_ids=event_id)
+        for stream, event in [*((command.stream, event) for event in command.events), *command.also.items()]:
+            add(
+                event_commands=number,
+                event_streams=place(stream),
+                event_ids=uuid4(),
+                event_types=type(event).__name__,
+                event_schema_versions=1,
+                event_effective_ats=command.effective_at,
+                event_effective_untils=None,
+                event_payloads=encode_payload(event, command.context),
+                event_salts=b"salt",
+                event_metadatas=encode_metadata(command.metadata),
+            )
+    with connection.cursor(row_factory=class_row(Verdict)) as cursor:
+        return cursor.execute(CALL.encode(), batch).fetchall()
