@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import class_row
 
+from db.queries import statement
 from shared.core.codec import encode_metadata, encode_payload
 from shared.core.events import Context, Event, Metadata
 
@@ -48,36 +50,13 @@ class Verdict:
     request_digest: bytes | None
 
 
-TYPES = {
-    "streams": "text",
-    "command_ids": "uuid",
-    "command_streams": "integer",
-    "decided_untils": "timestamptz",
-    "receipt_keys": "bytea",
-    "receipt_digests": "bytea",
-    "receipt_statuses": "smallint",
-    "receipt_windows": "interval",
-    "expected_commands": "integer",
-    "expected_streams": "integer",
-    "expected_event_ids": "uuid",
-    "event_commands": "integer",
-    "event_streams": "integer",
-    "event_ids": "uuid",
-    "event_types": "text",
-    "event_schema_versions": "smallint",
-    "event_effective_ats": "timestamptz",
-    "event_effective_untils": "timestamptz",
-    "event_payloads": "text",
-    "event_salts": "bytea",
-    "event_metadatas": "text",
-}
-ARGUMENTS = ", ".join(f"{name} => %({name})s::{element}[]" for name, element in TYPES.items())
-CALL = f"SELECT * FROM log.append_events({ARGUMENTS})"  # noqa: S608  # names of ours
+CALL = statement("write/append_events")
+ARRAYS = re.findall(r"%\((\w+)\)s", CALL)
 
 
 def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdict]:
     """Append a batch within the connection's transaction."""
-    batch: dict[str, list[Any]] = {name: [] for name in TYPES}
+    batch: dict[str, list[Any]] = {name: [] for name in ARRAYS}
 
     def place(stream: str) -> int:
         if stream not in batch["streams"]:
@@ -114,4 +93,4 @@ def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdi
                 event_metadatas=encode_metadata(command.metadata),
             )
     with connection.cursor(row_factory=class_row(Verdict)) as cursor:
-        return cursor.execute(CALL.encode(), batch).fetchall()
+        return cursor.execute(CALL, batch).fetchall()
