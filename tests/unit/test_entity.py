@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
@@ -96,13 +95,6 @@ def test_an_entity_cannot_be_changed_before_it_exists(command: Command) -> None:
 
 def test_what_exists_cannot_be_reopened() -> None:
     given(JOHN).when(Reopen()).then_raises(AlreadyOpen, entity_uid=UID)
-
-
-def test_a_clock_that_is_behind_the_last_event_does_not_undo_it() -> None:
-    behind = replace(given(JOHN, EntityRevised(display_name="Jane")), now=day(102) - timedelta(milliseconds=500))
-    behind.when(Revise(display_name="Jane")).then()
-    behind.when(Revise(display_name="John")).then(EntityRevised(display_name="John"))
-    replace(given(JOHN), now=day(101) - timedelta(milliseconds=500)).when(Retire()).then(EntityRetired())
 
 
 # --- revise --------------------------------------------------------------------------------------------------------
