@@ -26,11 +26,12 @@ class Append:
     also: Mapping[str, Event] = field(default_factory=dict)  # an event in another stream
     expects: Mapping[str, UUID | None] = field(default_factory=dict)  # by stream: its last event_id
     effective_at: datetime | None = None
+    event_id: UUID = field(default_factory=uuid4)  # of its first event
     command_id: UUID = field(default_factory=uuid4)
     decided_until: datetime | None = None
     key: bytes | None = None
     digest: bytes = b"request"
-    status: int = 200
+    status: int | None = 200
     window: timedelta | None = None
     context: Context = Context(ip_address="192.0.2.1", user_agent="tests")  # noqa: RUF009  # frozen
     metadata: Metadata = Metadata(actor="user_1", request_id="request-1")  # noqa: RUF009  # frozen
@@ -79,11 +80,12 @@ def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdi
         )
         for stream, event_id in command.expects.items():
             add(expected_commands=number, expected_streams=place(stream), expected_event_ids=event_id)
-        for stream, event in [*((command.stream, event) for event in command.events), *command.also.items()]:
+        events = [*((command.stream, event) for event in command.events), *command.also.items()]
+        for nth, (stream, event) in enumerate(events):
             add(
                 event_commands=number,
                 event_streams=place(stream),
-                event_ids=uuid4(),
+                event_ids=uuid4() if nth else command.event_id,
                 event_types=type(event).__name__,
                 event_schema_versions=1,
                 event_effective_ats=command.effective_at,
