@@ -219,7 +219,9 @@ def _reopening(entity: Entity, command: Reopen, at: datetime) -> EntityReopened 
     if entity.at(EXISTS, at) is True:
         raise AlreadyOpen(entity.timeline.entity_uid)
     left = {
-        field: value for field, value in assertions(wanted).items() if field != EXISTS and entity.at(field, at) != value
+        field: value
+        for field, value in assertions(wanted).items()
+        if field != EXISTS and not _holds(entity, field, value, command, at)
     }
     return EntityReopened(**_as_event_fields(left))
 
@@ -247,7 +249,8 @@ def _check_types(entity: Entity, event: EntityEvent, registry: Registry, at: dat
     asserted = assertions(event)
     errors: list[FieldError] = []
     entity_type = asserted.get(ENTITY_TYPE)
-    if isinstance(entity_type, str) and not registry.is_active(Kind.ENTITY, entity_type):
+    is_new = entity_type != entity.at(ENTITY_TYPE, at)
+    if isinstance(entity_type, str) and is_new and not registry.is_active(Kind.ENTITY, entity_type):
         errors.append(FieldError("entity_type", f"Unknown or inactive entity type: {entity_type}.", "unknown_type"))
     for field, value in asserted.items():
         code = field.removeprefix(DETAILS)

@@ -52,6 +52,8 @@ def evolve(registry: Registry, recorded: Recorded) -> Registry:
         raise CannotFold(recorded.position, f"{type(event).__name__} is no event of the registry")
     types = dict(registry.types)
     key = (event.kind, event.code)
+    if isinstance(event, TypeRegistered) == (key in types):
+        raise CannotFold(recorded.position, f"the {event.kind} type {event.code} is registered once, and first of all")
     match event:
         case TypeRegistered():
             types[key] = TypeState(event.code, event.name, event.description)

@@ -110,7 +110,7 @@ BEGIN
         FROM log.event e WHERE e.command_id = ANY (command_ids) AND e.ordinal = 0;
 
     FOR c IN 1 .. cardinality(command_ids) LOOP
-        verdict := NULL; event_id := NULL; status := NULL; request_digest := NULL;
+        verdict := NULL; event_id := NULL; version := NULL; status := NULL; request_digest := NULL;
         s := command_streams[c];
         stream := streams[s];
         recorded_at := greatest(clock, head_recorded + interval '1 microsecond');

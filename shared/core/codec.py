@@ -81,5 +81,5 @@ def decode(
             context=body.context,
             metadata=_decode_metadata(metadata),
         )
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:  # of another shape, or no JSON to msgspec while it is to PostgreSQL ("\ud800")
         raise CannotFold(position, str(error)) from error

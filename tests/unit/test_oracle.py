@@ -1,0 +1,244 @@
+"""The oracle says what a small history must look like, and notices any cell, of any table, that is not so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Json
+
+from shared.core.events import (
+    REGISTRY_STREAM,
+    EntityReopened,
+    EntityRetired,
+    EntityRevised,
+    Event,
+    entity_stream,
+)
+from tests import oracle
+from tests.appending import Append, append
+from tests.given import JOHN, TYPES, UID, day
+from tests.oracle_log import read_log
+
+JOHNS = entity_stream(UID)
+HISTORY: list[tuple[Event, datetime | None]] = [
+    (JOHN, day(1)),
+    (EntityRevised(display_name="Jane", details={"EMAIL": "jane@example.com", "PHONE": "1"}), day(5)),
+    (EntityRevised(entity_type="INSTITUTION", details={"EMAIL": None}), day(9)),
+    (EntityRetired(), day(12)),
+    (EntityReopened(), None),
+]
+FIRST = len(TYPES) + 1  # the position of the first event of John's
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
+    """A database whose log has the types and John's history, and whose tables hold what the oracle expects of it.
+
+    All in one transaction that is rolled back: what a test breaks is whole again at its end.
+    """
+    with psycopg.connect(database) as connection:
+        append(connection, *(Append(stream=REGISTRY_STREAM, events=[event]) for event in TYPES))
+        append(connection, *(Append(stream=JOHNS, events=[event], effective_at=at) for event, at in HISTORY))
+        log = read_log(connection)
+        for table, rows in oracle.expected_tables(log).items():
+            for row in rows:
+                insert(connection, table, row)
+        connection.execute("UPDATE read_model.checkpoint SET position = %s", [len(log)])
+        yield connection
+        connection.rollback()
+
+
+def insert(connection: psycopg.Connection[Any], table: str, row: dict[str, Any]) -> None:
+    values = [Json(value) if isinstance(value, dict) else value for value in row.values()]
+    connection.execute(
+        sql.SQL("INSERT INTO read_model.{} ({}) VALUES ({})").format(
+            sql.Identifier(table),
+            sql.SQL(", ").join(map(sql.Identifier, row)),
+            sql.SQL(", ").join(sql.Placeholder() * len(row)),
+        ),
+        values,
+    )
+
+
+def unguard(connection: psycopg.Connection[Any]) -> None:
+    """Take away what keeps wrong rows out, to see that the oracle would notice them."""
+    connection.execute(
+        """
+        DO $$ DECLARE statement text; BEGIN
+            FOR statement IN
+                SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM pg_constraint
+                WHERE connamespace IN ('read_model'::regnamespace, 'log'::regnamespace) AND contype IN ('c', 'x', 'u')
+                UNION ALL SELECT format('DROP INDEX %s', indexrelid::regclass) FROM pg_index
+                WHERE indexrelid::regclass::text LIKE 'read_model.unique%'
+                UNION ALL SELECT 'ALTER TABLE log.event DISABLE TRIGGER USER'
+            LOOP EXECUTE statement; END LOOP;
+        END $$
+        """
+    )
+
+
+def expected(connection: psycopg.Connection[Any], table: str) -> list[dict[str, Any]]:
+    return oracle.expected_tables(read_log(connection))[table]
+
+
+def test_tables_that_are_what_the_log_says_pass(connection: psycopg.Connection[Any]) -> None:
+    oracle.check(connection)
+
+
+def test_the_rows_of_a_history(connection: psycopg.Connection[Any]) -> None:
+    rows = expected(connection, "entity_version")
+    reopened_at = rows[-1]["created_at"]
+    assert [(r["id"], r["display_name"], r["entity_type"], r["valid_from"], r["valid_to"]) for r in rows] == [
+        (FIRST << 16, "John", "PERSON", day(1), day(5)),
+        (FIRST + 1 << 16, "Jane", "PERSON", day(5), day(9)),
+        (FIRST + 2 << 16, "Jane", "INSTITUTION", day(9), day(12)),
+        (FIRST + 4 << 16, "Jane", "INSTITUTION", reopened_at, None),
+    ]
+    assert [
+        (r["id"], r["detail_type"], r["detail_value"], r["valid_from"], r["valid_to"])
+        for r in expected(connection, "entity_detail_version")
+    ] == [
+        ((FIRST << 16) + 1, "EMAIL", "john@example.com", day(1), day(5)),
+        ((FIRST + 1 << 16) + 1, "EMAIL", "jane@example.com", day(5), day(9)),
+        ((FIRST + 1 << 16) + 2, "PHONE", "1", day(5), day(12)),
+        ((FIRST + 4 << 16) + 1, "PHONE", "1", reopened_at, None),
+    ]
+
+
+def test_the_audit_of_a_history(connection: psycopg.Connection[Any]) -> None:
+    entries = expected(connection, "audit_entry")
+    assert [
+        (e["position"] - FIRST, e["operation"], e["detail_code"], e["before_value"], e["after_value"]) for e in entries
+    ] == [
+        (0, "INSERT", None, None, {"display_name": "John", "entity_type": "PERSON"}),
+        (0, "INSERT", "EMAIL", None, {"detail_value": "john@example.com"}),
+        (1, "UPDATE", None, {"display_name": "John"}, {"display_name": "Jane"}),
+        (1, "UPDATE", "EMAIL", {"detail_value": "john@example.com"}, {"detail_value": "jane@example.com"}),
+        (1, "INSERT", "PHONE", None, {"detail_value": "1"}),
+        (2, "UPDATE", None, {"entity_type": "PERSON"}, {"entity_type": "INSTITUTION"}),
+        (2, "DELETE", "EMAIL", {"detail_value": "jane@example.com"}, None),
+        (3, "DELETE", None, {"display_name": "Jane", "entity_type": "INSTITUTION"}, None),
+        (3, "DELETE", "PHONE", {"detail_value": "1"}, None),
+        (4, "INSERT", None, None, {"display_name": "Jane", "entity_type": "INSTITUTION"}),
+        (4, "INSERT", "PHONE", None, {"detail_value": "1"}),
+    ]
+    assert [e["audit_id"] & 0xFFFF for e in entries] == [0, 1, 0, 1, 2, 0, 1, 0, 1, 0, 1]
+
+
+def test_the_registry_folds_into_both_tables_of_types(connection: psycopg.Connection[Any]) -> None:
+    rows = expected(connection, "entity_type") + expected(connection, "detail_type")
+    active = {row["code"]: row["is_active"] for row in rows}
+    assert active == {"PERSON": True, "INSTITUTION": True, "TRUST": False, "EMAIL": True, "PHONE": True, "FAX": False}
+
+
+def another(column: str, value: Any) -> Any:
+    """Return a value of the column's type that is not this one."""
+    if value is None:
+        instants = {"valid_to", "retired_at", "effective_until"}
+        return (
+            day(50) if column in instants else 7 if column.endswith("_position") else {} if "_value" in column else "x"
+        )
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, UUID):
+        return UUID(int=value.int + 1000)
+    if isinstance(value, dict):
+        return {**value, "x": "y"}
+    return value + {int: 1000, str: "x", bytes: b"x", datetime: timedelta(microseconds=1)}[type(value)]
+
+
+def rows_of(connection: psycopg.Connection[Any], schema: str, table: str) -> list[dict[str, Any]]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(schema, table))).fetchall()
+
+
+def overwrite(
+    connection: psycopg.Connection[Any], schema: str, table: str, key: str, row: dict[str, Any], column: str
+) -> None:
+    value = another(column, row[column])
+    done = connection.execute(
+        sql.SQL("UPDATE {} SET {} = %s WHERE {} = %s").format(
+            sql.Identifier(schema, table), sql.Identifier(column), sql.Identifier(key)
+        ),
+        [Json(value) if isinstance(value, dict) else value, row[key]],
+    )
+    assert done.rowcount == 1
+
+
+@pytest.mark.parametrize("table", oracle.KEYS)
+def test_every_cell_of_every_table_is_compared(connection: psycopg.Connection[Any], table: str) -> None:
+    unguard(connection)
+    key = oracle.KEYS[table]
+    for row in rows_of(connection, "read_model", table):
+        for column in row:
+            told = "" if column == key else f" {column}:"
+            with connection.transaction(force_rollback=True):
+                overwrite(connection, "read_model", table, key, row, column)
+                with pytest.raises(AssertionError, match=rf"^{table} [^ ]+{told}.* the log says .*, the table has "):
+                    oracle.check(connection)
+
+
+def test_a_row_too_few_is_noticed(connection: psycopg.Connection[Any]) -> None:
+    for table, key in oracle.KEYS.items():
+        name = rows_of(connection, "read_model", table)[-1][key]
+        with connection.transaction(force_rollback=True):
+            delete = sql.SQL("DELETE FROM read_model.{} WHERE {} = %s")
+            connection.execute(delete.format(sql.Identifier(table), sql.Identifier(key)), [name])
+            with pytest.raises(AssertionError, match=rf"^{table} {name}: .* the table has no such row"):
+                oracle.check(connection)
+
+
+def test_the_message_tells_both_values(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("UPDATE read_model.entity_version SET valid_to = %s WHERE valid_to = %s", [day(4), day(5)])
+    with pytest.raises(AssertionError) as difference:
+        oracle.check(connection)
+    assert str(difference.value).splitlines()[0] == (
+        f"entity_version {FIRST << 16} valid_to: "
+        "the log says 2024-01-05T00:00:00+00:00, the table has 2024-01-04T00:00:00+00:00"
+    )
+
+
+def test_every_column_of_the_log_is_guarded(connection: psycopg.Connection[Any]) -> None:
+    unguard(connection)
+    for row in rows_of(connection, "log", "event"):
+        for column in row:
+            with connection.transaction(force_rollback=True):
+                overwrite(connection, "log", "event", "position", row, column)
+                with pytest.raises(AssertionError, match=r"^(event|the log) "):
+                    oracle.check(connection)
+
+
+def test_a_read_model_that_is_behind_is_held_against_what_it_has_read(connection: psycopg.Connection[Any]) -> None:
+    log = read_log(connection)
+    append(connection, Append(stream=JOHNS, events=[EntityRetired()]))
+    oracle.check(connection)
+    connection.execute("UPDATE read_model.checkpoint SET position = %s", [len(log) + 1])
+    with pytest.raises(AssertionError, match=r"^entity_version "):
+        oracle.check(connection)
+    connection.execute("UPDATE read_model.checkpoint SET position = %s", [len(log) - 1])
+    with pytest.raises(AssertionError, match=r"^entity_version "):
+        oracle.check(connection)
+
+
+def test_a_checkpoint_beyond_the_log_is_noticed(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("UPDATE read_model.checkpoint SET position = position + 1")
+    with pytest.raises(AssertionError, match=r"^checkpoint: "):
+        oracle.check(connection)
+
+
+def test_what_is_parked_is_left_out_and_nothing_else(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("UPDATE read_model.entity_version SET display_name = 'X'")
+    connection.execute("INSERT INTO read_model.parked_event VALUES (%s, %s, 'a test')", [FIRST, JOHNS])
+    oracle.check(connection)
+    connection.execute("UPDATE read_model.detail_type SET name = 'X'")
+    with pytest.raises(AssertionError, match=r"^detail_type "):
+        oracle.check(connection)
+    connection.execute("INSERT INTO read_model.parked_event VALUES (1, %s, 'a test')", [REGISTRY_STREAM])
+    oracle.check(connection)
