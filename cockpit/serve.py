@@ -6,7 +6,7 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -90,9 +90,7 @@ def run(settings: Settings, dsns: Dsns, parts: Parts, *, on: socket.socket | Non
     uvloop.run(_run(settings, dsns, parts, on, database))
 
 
-async def _run(
-    settings: Settings, dsns: Dsns, parts: Parts, on: socket.socket | None, database: Database
-) -> None:
+async def _run(settings: Settings, dsns: Dsns, parts: Parts, on: socket.socket | None, database: Database) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -100,10 +98,9 @@ async def _run(
         async with writers(dsns, settings) as writing:
             await load_once(writing.handler, writing.accounts)
     running: list[tuple[asyncio.Task[Any], Callable[[], None]]] = []
+    helping: list[asyncio.Task[Any]] = []
     if parts.projector:
-        worker = Worker(
-            dsns.of("project"), poll_seconds=settings.poll_seconds, batch_events=settings.batch_events
-        )
+        worker = Worker(dsns.of("project"), poll_seconds=settings.poll_seconds, batch_events=settings.batch_events)
         running.append((asyncio.create_task(worker.run(), name="projector"), worker.stop))
     if parts.api is not None and on is not None:
         server = _server(settings, dsns, parts.api)
@@ -112,7 +109,7 @@ async def _run(
             server.should_exit = True
 
         running.append((asyncio.create_task(_serve(server, on), name="api"), stop_server))
-        ready = asyncio.create_task(_announce(server, on))
+        helping.append(asyncio.create_task(_announce(server, on), name="announce"))
     watch = asyncio.create_task(_watch(database), name="database")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     tasks: list[asyncio.Task[Any]] = [task for task, _ in running]
@@ -120,7 +117,7 @@ async def _run(
     for _, end in reversed(running):
         end()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    for task in (watch, stopping, *([ready] if parts.api is not None and on is not None else [])):
+    for task in (watch, stopping, *helping):
         task.cancel()
     failures = [result for result in results if isinstance(result, BaseException)]
     if watch.done() and not watch.cancelled() and watch.exception() is not None:
@@ -149,7 +146,7 @@ async def _serve(server: _Server, on: socket.socket) -> None:
 
 
 async def _announce(server: _Server, on: socket.socket) -> None:
-    while not server.started:  # uvicorn has no event for it
+    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
         await asyncio.sleep(0.01)
     host, port = on.getsockname()[:2]
     print(BANNER.format(url=f"http://{f'[{host}]' if ':' in host else host}:{port}"), flush=True)  # noqa: T201
@@ -157,6 +154,6 @@ async def _announce(server: _Server, on: socket.socket) -> None:
 
 async def _watch(database: Database) -> None:
     """Raise DatabaseEnded when the embedded server is gone."""
-    while database.alive():
+    while database.alive():  # noqa: ASYNC110  # a process has no event either
         await asyncio.sleep(WATCH_SECONDS)
     raise DatabaseEnded(database.log)

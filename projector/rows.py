@@ -98,7 +98,7 @@ class Writes:
         await _execute(connection, "projector/insert_audit_entries", self.audit, AuditEntry.__struct_fields__)
         for event in self.registry:
             name = f"projector/fold_{event.kind}_type"
-            await connection.execute(statement(name), _type_columns(event))
+            await connection.execute(statement(name), type_columns(event))
         for parked in self.parked:
             await connection.execute(
                 statement("projector/park_event"),
@@ -120,7 +120,7 @@ async def _execute(
         await connection.execute(statement(name), {**columns, **(more or {})}, prepare=True)
 
 
-def _type_columns(event: RegistryEvent) -> dict[str, Any]:
+def type_columns(event: RegistryEvent) -> dict[str, Any]:
     """Return what an event of the registry says about its type, None for what it does not speak of."""
     columns: dict[str, Any] = {"code": event.code, "name": None, "description": None, "is_active": None}
     match event:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from psycopg_pool import AsyncConnectionPool
 
     from db.pool import Connection
+    from db.waiting import Waiter
     from read_side.diff import EntityDiff
     from read_side.rows import Row
     from read_side.shapes import AuditOut, VersionOut
-    from read_side.waiting import Waiter
     from shared.http.shapes import EntityOut, TypeOut
 
 Item = TypeVar("Item")

@@ -111,6 +111,10 @@ class Handler:
             REGISTRY_STREAM, lambda _: self._registry, self._load_registry, decide, _registry_after, None, request
         )
 
+    async def knows_types(self) -> bool:
+        """Say whether any type was ever registered: before that the log is empty."""
+        return (await self._load_registry(REGISTRY_STREAM)).version > 0
+
     async def _execute(
         self,
         stream: str,

@@ -15,9 +15,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from db.pool import Dsns, make_pool
+from db.waiting import Waiter
 from read_side.api.router import router
 from read_side.queries import ReadModel
-from read_side.waiting import Waiter
 from shared.core.events import (
     Context,
     EntityEvent,

@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from db.pool import Dsns
-from read_side.waiting import Waiter
+from db.waiting import Waiter
 from tests.integration.reading import Projected, cloned, day, projected, reading, registered, revised, uid
 
 _numbers = count()

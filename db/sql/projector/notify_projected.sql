@@ -1,2 +1,2 @@
--- Tell who waits how far the read model is; called by projector/batch.py, heard by read_side/waiting.py.
+-- Tell who waits how far the read model is; called by projector/batch.py, heard by db/waiting.py.
 SELECT pg_notify('cockpit_projected', %(position)s::bigint::text)

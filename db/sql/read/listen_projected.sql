@@ -1,2 +1,2 @@
--- Hear of every batch of the projector; issued by read_side/waiting.py on its own connection.
+-- Hear of every batch of the projector; issued by db/waiting.py on its own connection.
 LISTEN cockpit_projected
