@@ -34,18 +34,23 @@ def do(*command: str) -> None:
         sys.exit(f"{done.stdout}\nbootstrap: this command failed: {' '.join(command)}")
 
 
-def make_venv(python: str) -> list[str]:
-    """Create `.venv` and return the command that installs packages into it."""
+def installer(python: str) -> list[str]:
+    """Return the command that installs into `.venv`, which is made where it is missing or of another Python."""
+    ours = str(VENV / "bin" / "python")
+    same = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    fresh = not runs(ours, "-c", same)
     if runs("uv", "--version"):
-        do("uv", "venv", "--quiet", "--clear", "--python", python, str(VENV))
-        return ["uv", "pip", "install", "--python", str(VENV / "bin" / "python")]
-    if not runs(python, "-c", "import ensurepip"):
+        if fresh:
+            do("uv", "venv", "--quiet", "--clear", "--python", python, str(VENV))
+        return ["uv", "pip", "install", "--python", ours]
+    if fresh and not runs(python, "-c", "import ensurepip"):
         if os.geteuid() != 0 or not shutil.which("apt-get"):
             sys.exit(f"bootstrap: {python} lacks ensurepip: install your system's python3-venv package, or uv")
         do("apt-get", "update", "-q")
         do("apt-get", "install", "-q", "-y", "--no-install-recommends", "python3-venv")
-    do(python, "-m", "venv", "--clear", str(VENV))
-    return [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if fresh or not runs(ours, "-m", "pip", "--version"):
+        do(python, "-m", "venv", "--clear", str(VENV))
+    return [ours, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 
 
 def main() -> None:
@@ -56,7 +61,7 @@ def main() -> None:
     if STAMP.exists() and STAMP.read_text() == wanted and runs(str(VENV / "bin" / "python"), "-c", "import cockpit"):
         return
     print("Installing what requirements.lock names into .venv ...", flush=True)  # noqa: T201
-    install = make_venv(sys.executable)
+    install = installer(sys.executable)
     do(*install, "--require-hashes", "-r", str(LOCK))
     do(*install, "--no-deps", "--no-build-isolation", "-e", str(HOME))
     STAMP.write_text(wanted)

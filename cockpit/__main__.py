@@ -106,7 +106,7 @@ def rebuild(
 
 @cli.command("verify")
 def verify_command() -> None:
-    """Compare the read model with a fresh fold of the log, and the log with its chain; exit 1 at the first difference."""
+    """Compare the read model with a fresh fold of the log, and the log with its chain; exit 1 where they differ."""
     settings = Settings()
     with database(settings) as found, console.status("Folding the log"):
         right = verify(prepare(found.conninfo, settings).of("project"))

@@ -13,7 +13,8 @@ import structlog
 from shared.core.errors import CockpitError, Unavailable
 
 if TYPE_CHECKING:
-    from write_side.event_store import Append, EventStore, Verdict
+    from write_side.appends import Append, Verdict
+    from write_side.event_store import EventStore
 
 log = structlog.get_logger()
 

@@ -16,13 +16,14 @@ from msgspec.structs import replace
 from shared.core.errors import CockpitError, Contended, KeyReused, PreconditionFailed, PreconditionRequired, Unknown
 from shared.core.events import REGISTRY_STREAM, Context, Event, Metadata, Recorded, entity_stream, uid_of
 from write_side import entity, ids, registry
+from write_side.appends import Append, Receipt
 from write_side.entity import Entity
-from write_side.event_store import Append, Receipt
 from write_side.registry import Registry
 
 if TYPE_CHECKING:
+    from write_side.appends import Verdict
     from write_side.batcher import Batcher
-    from write_side.event_store import EventStore, Verdict
+    from write_side.event_store import EventStore
 
 ATTEMPTS = 32
 CACHED_ENTITIES = 10_000

@@ -17,7 +17,7 @@ from shared.http.context import origin
 from shared.http.own_writes import OwnWrites
 from shared.http.shapes import encode
 from write_side import handler
-from write_side.event_store import Receipt
+from write_side.appends import Receipt
 from write_side.handler import Handler, Outcome
 
 if TYPE_CHECKING:

@@ -1,0 +1,57 @@
+"""What is handed to the log, and what comes back: one command to append, and the verdict on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+from msgspec import Struct
+
+from shared.core.events import Context, Event, Metadata
+
+
+class Receipt(Struct, frozen=True):
+    """How a repeated request is known: by its key for good, or (window) by its content for a while.
+
+    `status` is what the request answers; None where it was refused: the key is looked up and nothing kept.
+    """
+
+    key: bytes
+    digest: bytes
+    status: int | None
+    window: timedelta | None
+
+
+class Append(Struct, frozen=True):
+    """One command to append: on what it was decided (stream, last event id), what it makes happen (event id, event)."""
+
+    command_id: UUID
+    stream: str
+    expectations: Sequence[tuple[str, UUID | None]]
+    events: Sequence[tuple[UUID, Event]]
+    effective_at: datetime | None
+    context: Context
+    metadata: Metadata
+    receipt: Receipt | None = None
+    decided_until: datetime | None = None
+
+
+class Verdict(Struct, frozen=True):
+    """What became of a command.
+
+    appended: `position`, `event_id` and `recorded_at` are those of its first event, `version` is the stream's after
+    the command. checked: it had no event, and what it was decided on still holds. conflict: it does not hold.
+    duplicate: as answered the first time; `status` and `request_digest` come from the receipt, or are None when the
+    command id itself was there already: then `version` is that of its first event.
+    """
+
+    verdict: Literal["appended", "checked", "conflict", "duplicate"]
+    position: int
+    event_id: UUID | None
+    stream: str
+    version: int | None
+    recorded_at: datetime
+    status: int | None
+    request_digest: bytes | None
