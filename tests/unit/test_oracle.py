@@ -50,9 +50,17 @@ def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
         for table, rows in oracle.expected_tables(log).items():
             for row in rows:
                 insert(connection, table, row)
-        connection.execute("UPDATE read_model.checkpoint SET position = %s", [len(log)])
+        set_checkpoint(connection, len(log))
         yield connection
         connection.rollback()
+
+
+def set_checkpoint(connection: psycopg.Connection[Any], position: int) -> None:
+    connection.execute(
+        "UPDATE read_model.checkpoint c SET position = e.position, recorded_at = e.recorded_at"
+        " FROM log.event e WHERE e.position = %s",
+        [position],
+    )
 
 
 def insert(connection: psycopg.Connection[Any], table: str, row: dict[str, Any]) -> None:
@@ -219,10 +227,10 @@ def test_a_read_model_that_is_behind_is_held_against_what_it_has_read(connection
     log = read_log(connection)
     append(connection, Append(stream=JOHNS, events=[EntityRetired()]))
     oracle.check(connection)
-    connection.execute("UPDATE read_model.checkpoint SET position = %s", [len(log) + 1])
+    set_checkpoint(connection, len(log) + 1)
     with pytest.raises(AssertionError, match=r"^entity_version "):
         oracle.check(connection)
-    connection.execute("UPDATE read_model.checkpoint SET position = %s", [len(log) - 1])
+    set_checkpoint(connection, len(log) - 1)
     with pytest.raises(AssertionError, match=r"^entity_version "):
         oracle.check(connection)
 
@@ -233,12 +241,21 @@ def test_a_checkpoint_beyond_the_log_is_noticed(connection: psycopg.Connection[A
         oracle.check(connection)
 
 
-def test_what_is_parked_is_left_out_and_nothing_else(connection: psycopg.Connection[Any]) -> None:
-    connection.execute("UPDATE read_model.entity_version SET display_name = 'X'")
-    connection.execute("INSERT INTO read_model.parked_event VALUES (%s, %s, 'a test')", [FIRST, JOHNS])
-    oracle.check(connection)
-    connection.execute("UPDATE read_model.detail_type SET name = 'X'")
-    with pytest.raises(AssertionError, match=r"^detail_type "):
+def test_a_checkpoint_that_tells_another_instant_is_noticed(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("UPDATE read_model.checkpoint SET recorded_at = recorded_at - interval '1 microsecond'")
+    with pytest.raises(AssertionError, match=r"^checkpoint recorded_at: "):
         oracle.check(connection)
-    connection.execute("INSERT INTO read_model.parked_event VALUES (1, %s, 'a test')", [REGISTRY_STREAM])
+
+
+def test_what_is_parked_is_left_out_and_what_came_before_it_is_not(connection: psycopg.Connection[Any]) -> None:
+    append(connection, Append(stream=JOHNS, events=[EntityRetired()]), Append(stream=JOHNS, events=[EntityReopened()]))
+    last = len(read_log(connection))
+    connection.execute("INSERT INTO read_model.parked_event VALUES (%s, %s, 'a test')", [last - 1, JOHNS])
+    set_checkpoint(connection, last)
+    with pytest.raises(AssertionError, match=rf"^parked_event: {JOHNS} is parked from event {last - 1} on"):
+        oracle.check(connection)
+    connection.execute("INSERT INTO read_model.parked_event VALUES (%s, %s, 'a test')", [last, JOHNS])
     oracle.check(connection)
+    connection.execute("UPDATE read_model.entity_version SET display_name = 'X'")
+    with pytest.raises(AssertionError, match=r"^entity_version "):
+        oracle.check(connection)
