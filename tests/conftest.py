@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from db.migrate import migrate
 from db.roles import ensure_roles
 from tests import oracle
 
+Clone = Callable[[], AbstractContextManager[str]]
 SERVER = pytest.StashKey[str]()
 TEMPLATE = pytest.StashKey[str]()
 STACK = pytest.StashKey[ExitStack]()
@@ -107,10 +108,16 @@ def _created(server: str, name: str, template: str = "template1") -> Iterator[st
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session")
+def clone(server: str, pytestconfig: pytest.Config) -> Clone:
+    """What makes another migrated, empty database, there for the length of a `with` block."""
+    return lambda: _created(server, f"cockpit_test_{os.getpid()}_{next(_numbers)}", pytestconfig.stash[TEMPLATE])
+
+
 @pytest.fixture
-def unchecked_database(server: str, pytestconfig: pytest.Config) -> Iterator[str]:
+def unchecked_database(clone: Clone) -> Iterator[str]:
     """The conninfo of a migrated, empty database that the test may leave as it likes."""
-    with _created(server, f"cockpit_test_{os.getpid()}_{next(_numbers)}", pytestconfig.stash[TEMPLATE]) as conninfo:
+    with clone() as conninfo:
         yield conninfo
 
 

@@ -7,7 +7,6 @@ from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-import psycopg
 import structlog
 
 from shared.core.errors import CockpitError, Unavailable
@@ -65,8 +64,8 @@ class Batcher:
         started = perf_counter()
         try:
             verdicts = await self._store.append([append for append, _ in batch])
-        except (psycopg.Error, CockpitError) as error:
-            if len(batch) > 1 and isinstance(error, psycopg.Error):
+        except Exception as error:  # whatever it is, nobody may wait for ever
+            if len(batch) > 1 and not isinstance(error, CockpitError):
                 for item in batch:  # one of them is at fault, the others must not suffer
                     await self._commit([item])
                 return

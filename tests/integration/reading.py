@@ -12,7 +12,6 @@ import psycopg
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from db.pool import Dsns, make_pool
 from db.waiting import Waiter
@@ -34,7 +33,6 @@ from shared.http import problem
 from shared.http.auth import Principal, token_hash
 from shared.http.context import Surroundings
 
-TEMPLATE = "cockpit_test_template"
 AUTHOR = "user_1"
 TOKEN = "a-token-of-user-1"
 
@@ -148,18 +146,6 @@ class Projected:
             "UPDATE read_model.checkpoint SET position = %s, recorded_at = %s", (self.position, recorded_at)
         )
         self.connection.execute("SELECT pg_notify('cockpit_projected', %s)", (str(self.position),))
-
-
-@contextmanager
-def cloned(server: str, name: str) -> Iterator[str]:
-    """Give the conninfo of a migrated, empty database that nobody compares with a log."""
-    with psycopg.connect(server, autocommit=True) as connection:
-        database = sql.Identifier(name)
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(database, sql.Identifier(TEMPLATE)))
-        try:
-            yield make_conninfo(server, dbname=name)
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
 
 
 @contextmanager

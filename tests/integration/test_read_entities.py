@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from tests.conftest import Clone
 from tests.integration.reading import (
     RETIRED,
     TOKEN,
     Projected,
-    cloned,
     day,
     projected,
     reading,
@@ -26,8 +25,8 @@ ENTITIES = "/api/v1/entities"
 
 
 @pytest.fixture(scope="module")
-def conninfo(server: str) -> Iterator[str]:
-    with cloned(server, f"cockpit_test_read_entities_{os.getpid()}") as conninfo:
+def conninfo(clone: Clone) -> Iterator[str]:
+    with clone() as conninfo:
         with projected(conninfo) as book:
             fill(book)
         yield conninfo

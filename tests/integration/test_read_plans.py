@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 
 from db.pool import Dsns
 from db.queries import statement
-from tests.integration.reading import cloned, day
+from tests.conftest import Clone
+from tests.integration.reading import day
 
 FILL = """
 INSERT INTO read_model.entity_head
@@ -41,8 +41,8 @@ NOTHING: dict[str, Any] = dict.fromkeys(
 
 
 @pytest.fixture(scope="module")
-def connection(server: str) -> Iterator[psycopg.Connection[Any]]:
-    with cloned(server, f"cockpit_test_read_plans_{os.getpid()}") as conninfo:
+def connection(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
+    with clone() as conninfo:
         with psycopg.connect(conninfo, autocommit=True) as filling:
             filling.execute(FILL)
             filling.execute("VACUUM ANALYZE")

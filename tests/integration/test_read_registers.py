@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,15 +9,16 @@ import pytest
 from fastapi.testclient import TestClient
 from psycopg.types.json import Json
 
-from tests.integration.reading import TOKEN, cloned, day, projected, reading, uid
+from tests.conftest import Clone
+from tests.integration.reading import TOKEN, day, projected, reading, uid
 
 AUDIT = "/api/v1/audit"
 ME = {"Authorization": f"Token {TOKEN}"}
 
 
 @pytest.fixture(scope="module")
-def client(server: str) -> Iterator[TestClient]:
-    with cloned(server, f"cockpit_test_read_registers_{os.getpid()}") as conninfo:
+def client(clone: Clone) -> Iterator[TestClient]:
+    with clone() as conninfo:
         with projected(conninfo) as book:
             for number in range(1, 7):
                 book.insert(

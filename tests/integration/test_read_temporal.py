@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.core.events import EntityEvent, EntityReopened
-from tests.integration.reading import RETIRED, Projected, cloned, day, projected, reading, registered, revised, uid
+from tests.conftest import Clone
+from tests.integration.reading import RETIRED, Projected, day, projected, reading, registered, revised, uid
 
 DIFF = "/api/v1/diff/"
 ENTITIES = 24
@@ -19,8 +19,8 @@ DAYS = 40
 
 
 @pytest.fixture(scope="module")
-def client(server: str) -> Iterator[TestClient]:
-    with cloned(server, f"cockpit_test_read_temporal_{os.getpid()}") as conninfo:
+def client(clone: Clone) -> Iterator[TestClient]:
+    with clone() as conninfo:
         with projected(conninfo) as book:
             fill(book)
         with reading(conninfo) as client:

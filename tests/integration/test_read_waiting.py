@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from itertools import count
 from time import monotonic
@@ -16,14 +15,15 @@ from psycopg.conninfo import conninfo_to_dict
 
 from db.pool import Dsns
 from db.waiting import Waiter
-from tests.integration.reading import Projected, cloned, day, projected, reading, registered, revised, uid
+from tests.conftest import Clone
+from tests.integration.reading import Projected, day, projected, reading, registered, revised, uid
 
 _numbers = count()
 
 
 @pytest.fixture
-def conninfo(server: str) -> Iterator[str]:
-    with cloned(server, f"cockpit_test_read_waiting_{os.getpid()}_{next(_numbers)}") as conninfo:
+def conninfo(clone: Clone) -> Iterator[str]:
+    with clone() as conninfo:
         yield conninfo
 
 
