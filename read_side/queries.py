@@ -128,24 +128,32 @@ class ReadModel:
         A statement whose best plan hangs on its parameters is not prepared: PostgreSQL then plans it for their values.
         """
         params = {**params, "as_of": asked.as_of}
+        wanted = max(asked.min_position, asked.own_position)
         rows = await self._run(name, params, prepare=prepare)
         deadline = get_running_loop().time() + self._wait_seconds
-        while rows[0][0] < asked.min_position:
-            left = deadline - get_running_loop().time()
-            if left <= 0:
-                reason = f"The read model is at position {rows[0][0]}: it has not reached {asked.min_position} yet."
-                raise Unavailable(reason, retry_after=1)
-            await self._waiter.wait_for(asked.min_position, left)
+        while rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
+            await self._waiter.wait_for(wanted, left)
             rows = await self._run(name, params, prepare=prepare)  # told or not: only what is read counts
+        if rows[0][0] < asked.min_position:
+            reason = f"The read model is at position {rows[0][0]}: it has not reached {asked.min_position} yet."
+            raise Unavailable(reason, retry_after=1)
         return rows
 
     async def _run(self, name: str, params: dict[str, Any], *, prepare: bool) -> list[Row]:
+        """Return the rows of a statement. Raises Unavailable when the database does not answer."""
         try:
-            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(statement(name), params, prepare=prepare)
-                rows = await cursor.fetchall()
+            try:
+                rows = await self._once(name, params, prepare=prepare)
+            except psycopg.OperationalError:  # the server was restarted: its connections are dead, it may be back
+                await self._pool.check()
+                rows = await self._once(name, params, prepare=prepare)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:  # a pool that times out raises the first
             raise unavailable(error) from error
         if not rows:
             raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
         return rows
+
+    async def _once(self, name: str, params: dict[str, Any], *, prepare: bool) -> list[Row]:
+        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            await cursor.execute(statement(name), params, prepare=prepare)
+            return await cursor.fetchall()

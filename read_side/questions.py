@@ -15,10 +15,14 @@ Order = Literal["-valid_from", "display_name", "entity_uid"]
 
 
 class Asked(Struct, frozen=True, kw_only=True):
-    """What every read can ask: the instant (None is now), and a position that the read model must have reached."""
+    """What every read can ask: the instant (None is now), and a position that the read model must have reached.
+
+    `own_position` is what the client wrote last: it is waited for as well, for a while, and nothing fails without it.
+    """
 
     as_of: datetime | None = None
     min_position: int = 0
+    own_position: int = 0
 
 
 class Slice(Struct, frozen=True, kw_only=True):

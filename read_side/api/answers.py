@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 IF_NONE_MATCH = "If-None-Match"
 HASH_CHARACTERS = 32
+CACHING = "private, no-cache"
+"""Whoever keeps an answer asks again before using it; the ETag makes that cheap."""
 
 
 def one(request: Request, found: Found[Any]) -> Response:
@@ -34,7 +36,7 @@ def page(request: Request, found: Found[Any], part: Slice) -> Response:
 def _answer(request: Request, found: Found[Any], body: bytes) -> Response:
     etag = found.etag or f'"{sha256(body).hexdigest()[:HASH_CHARACTERS]}"'
     request.state.position = found.position
-    headers = {"ETag": etag, "Position": str(found.position), "As-Of": show(found.as_of)}
+    headers = {"ETag": etag, "Position": str(found.position), "As-Of": show(found.as_of), "Cache-Control": CACHING}
     if has(request.headers.getlist(IF_NONE_MATCH), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")

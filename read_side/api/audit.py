@@ -23,7 +23,7 @@ router = APIRouter()
     "GET",
     "/audit",
     summary="List the audit trail",
-    tag="Audit",
+    tag="audit",
     scope="read",
     query=AuditQuery,
     headers=[answers.IF_NONE_MATCH],
@@ -47,4 +47,4 @@ async def list_audit(request: Request) -> Response:
     )
     part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.audit(trail, part, query.asked()), part)
+    return answers.page(request, await read.audit(trail, part, query.asked(request)), part)

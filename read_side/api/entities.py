@@ -22,8 +22,9 @@ router = APIRouter()
     "GET",
     "/entities",
     summary="List entities",
-    tag="Entities",
+    tag="entities",
     scope="read",
+    anonymous=True,
     query=EntitiesQuery,
     headers=[answers.IF_NONE_MATCH],
     answers={200: Page[EntityOut], 304: None},
@@ -49,7 +50,7 @@ async def listed(request: Request, model: type[EntitiesQuery | AsOfQuery], order
     filters = Filters(q=query.q, entity_type=query.type, detail=detail, order=query.order or order)
     part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.entities(filters, part, query.asked()), part)
+    return answers.page(request, await read.entities(filters, part, query.asked(request)), part)
 
 
 @operation(
@@ -57,8 +58,9 @@ async def listed(request: Request, model: type[EntitiesQuery | AsOfQuery], order
     "GET",
     "/entities/{entity_uid}",
     summary="Get one entity",
-    tag="Entities",
+    tag="entities",
     scope="read",
+    anonymous=True,
     query=ReadQuery,
     headers=[answers.IF_NONE_MATCH],
     answers={200: EntityOut, 304: None},
@@ -70,4 +72,4 @@ async def get_entity(request: Request) -> Response:
     uid = read_uid(request.path_params)
     query = read_query(request, ReadQuery)
     read: ReadModel = request.app.state.read
-    return answers.one(request, await read.entity(uid, query.asked()))
+    return answers.one(request, await read.entity(uid, query.asked(request)))

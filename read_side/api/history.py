@@ -21,8 +21,9 @@ router = APIRouter()
     "GET",
     "/entities/{entity_uid}/history",
     summary="List the versions of an entity",
-    tag="Entities",
+    tag="entities",
     scope="read",
+    anonymous=True,
     query=PageQuery,
     headers=[answers.IF_NONE_MATCH],
     answers={200: Page[VersionOut], 304: None},
@@ -35,4 +36,4 @@ async def list_history(request: Request) -> Response:
     query = read_query(request, PageQuery)
     part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.history(uid, part, query.asked()), part)
+    return answers.page(request, await read.history(uid, part, query.asked(request)), part)

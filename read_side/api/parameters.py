@@ -66,9 +66,10 @@ class ReadQuery(Query):
         0, description="Wait until the read model has this position; 503 when it takes too long."
     )
 
-    def asked(self) -> Asked:
-        """Return it as the read model takes it."""
-        return Asked(as_of=self.as_of, min_position=self.min_position)
+    def asked(self, request: Request) -> Asked:
+        """Return it as the read model takes it; the client's own last write through this process is waited for too."""
+        own = request.app.state.own_writes.of(request)
+        return Asked(as_of=self.as_of, min_position=self.min_position, own_position=own)
 
 
 class PageQuery(ReadQuery):

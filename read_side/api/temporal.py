@@ -26,8 +26,9 @@ router = APIRouter()
     "GET",
     "/entities-asof",
     summary="List entities at an instant",
-    tag="Time",
+    tag="time",
     scope="read",
+    anonymous=True,
     query=AsOfQuery,
     headers=[answers.IF_NONE_MATCH],
     answers={200: Page[EntityOut], 304: None},
@@ -43,8 +44,9 @@ async def list_entities_as_of(request: Request) -> Response:
     "GET",
     "/diff",
     summary="Compare two instants",
-    tag="Time",
+    tag="time",
     scope="read",
+    anonymous=True,
     query=DiffQuery,
     headers=[answers.IF_NONE_MATCH],
     answers={200: Page[EntityDiff], 304: None},
@@ -59,7 +61,7 @@ async def get_diff(request: Request) -> Response:
     query = read_query(request, DiffQuery)
     part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.diff(_window(query), part, query.asked()), part)
+    return answers.page(request, await read.diff(_window(query), part, query.asked(request)), part)
 
 
 def _window(query: DiffQuery) -> Window:

@@ -22,8 +22,9 @@ router = APIRouter()
     "GET",
     "/entity-types",
     summary="List the entity types",
-    tag="Types",
+    tag="types",
     scope="read",
+    anonymous=True,
     query=TimelessPageQuery,
     headers=[answers.IF_NONE_MATCH],
     answers={200: Page[TypeOut], 304: None},
@@ -38,8 +39,9 @@ async def list_entity_types(request: Request) -> Response:
     "GET",
     "/detail-types",
     summary="List the detail types",
-    tag="Types",
+    tag="types",
     scope="read",
+    anonymous=True,
     query=TimelessPageQuery,
     headers=[answers.IF_NONE_MATCH],
     answers={200: Page[TypeOut], 304: None},
@@ -54,4 +56,4 @@ async def _listed(request: Request, kind: Literal["entity", "detail"]) -> Respon
     query = read_query(request, TimelessPageQuery)
     part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.types(kind, part, query.asked()), part)
+    return answers.page(request, await read.types(kind, part, query.asked(request)), part)

@@ -76,13 +76,17 @@ def operation(
     summary: str,
     tag: str,
     scope: Scope | None,
+    anonymous: bool = False,
     query: type[BaseModel] | None = None,
     body: type[BaseModel] | None = None,
     headers: Sequence[str] = (),
     answers: dict[int, Any],
     problems: Sequence[int] = READ_PROBLEMS,
 ) -> Callable[[Endpoint], Endpoint]:
-    """Declare an endpoint: `answers` gives the msgspec type (or None for no body) by status; a GET answers HEAD too."""
+    """Declare an endpoint: `answers` gives the msgspec type (or None for no body) by status; a GET answers HEAD too.
+
+    `anonymous`: where reads are public, no token is needed.
+    """
     extra: dict[str, Any] = {
         "parameters": [*_path_parameters(path), *_query_parameters(query), *map(_header_parameter, headers)],
         "responses": {
@@ -95,7 +99,7 @@ def operation(
         schema = {"$ref": REF.format(name=body.__name__)}
         extra["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     if scope is not None:
-        extra["security"] = [{"token": [scope]}, *([{}] if scope == "read" else [])]
+        extra["security"] = [{"token": [scope]}, *([{}] if anonymous else [])]
 
     def declare(endpoint: Endpoint) -> Endpoint:
         router.add_api_route(

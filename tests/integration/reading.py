@@ -32,6 +32,7 @@ from shared.core.timeline import Timeline, fold
 from shared.http import problem
 from shared.http.auth import Principal, token_hash
 from shared.http.context import Surroundings
+from shared.http.own_writes import OwnWrites
 
 AUTHOR = "user_1"
 TOKEN = "a-token-of-user-1"
@@ -176,6 +177,7 @@ def reading(conninfo: str, *, public: bool = True, wait_seconds: float = 0.3) ->
     app.add_middleware(Surroundings)
     problem.install(app)
     app.state.public_reads = public
+    app.state.own_writes = OwnWrites()
     app.state.authenticate = authenticate
     with TestClient(app, raise_server_exceptions=True) as client:
         yield client
