@@ -1,6 +1,6 @@
 # `make run` brings the whole service up, `make test` proves it. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format fuzz lock
+.PHONY: help setup run test check format openapi fuzz lock
 
 # The first interpreter that runs and is new enough: a dead shim answers `command -v` and nothing else.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 /usr/bin/python3; do \
@@ -21,14 +21,18 @@ run: setup ## Bring the whole service up with sample data
 test: setup ## Run every test
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
-check: setup ## Format, lint, types, imports
+check: setup ## Format, lint, types, imports, the OpenAPI document
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/cockpit openapi --check docs/openapi.json
 
 format: setup ## Let ruff put the code in shape
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+openapi: setup ## Write docs/openapi.json anew
+	@$(BIN)/cockpit openapi > docs/openapi.json
 
 fuzz: setup ## Throw 200 examples at every operation of the OpenAPI document
 	@$(BIN)/python -m pytest -n 0 -s tests/acceptance/test_fuzz.py --fuzz-examples=200

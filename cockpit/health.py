@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from cockpit.services import clock
 from db.queries import statement
 from shared.http.routes import operation
-from shared.http.shapes import encode
+from shared.http.shapes import Instant, encode
 
 if TYPE_CHECKING:
     from db.pool import Connection
@@ -49,7 +48,7 @@ class Ping(Struct):
     """The state of the service; the last four are null while the database is away."""
 
     status: str
-    timestamp: datetime
+    timestamp: Instant
     environment: Environment
     database: str
     features: dict[str, bool]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -64,8 +65,10 @@ async def read_body(request: Request, model: type[Model], *, optional: bool = Fa
     """Return the JSON body as the model has it; call it after the caller was checked.
 
     Raises 415 for another content type, 413 beyond the limit (the `max_body_bytes` of the app's state), Invalid for
-    all that is wrong inside. An `optional` body may be missing altogether, with or without a content type.
+    all that is wrong inside, and for any query parameter: what has a body takes none. An `optional` body may be missing
+    altogether, with or without a content type.
     """
+    read_query(request, Query)
     raw = await read_bytes(request)
     if not raw and optional:
         raw = b"{}"
@@ -78,6 +81,23 @@ async def read_body(request: Request, model: type[Model], *, optional: bool = Fa
         if any(item.code == "json_invalid" for item in found):
             raise invalid("nonfield_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
         raise Invalid(found) from None
+
+
+def check_accept(request: Request) -> None:
+    """Raise 406 when the client does not accept JSON: the most specific range that fits decides."""
+    given = request.headers.getlist("accept")
+    if not given or given == ["*/*"]:
+        return
+    weights = dict(_media_range(part) for line in given for part in line.split(",") if part.strip())
+    fitting = [weights[name] for name in ("application/json", "application/*", "*/*") if name in weights]
+    if weights and not (fitting and fitting[0]):
+        raise HTTPException(406, "Answers are application/json.")
+
+
+def _media_range(text: str) -> tuple[str, bool]:
+    """Return a media range of an Accept header, and whether its weight is above zero; parameters do not count."""
+    name, *parameters = (part.strip().lower() for part in text.split(";"))
+    return name, not any(re.fullmatch(r"q=0(\.0{0,3})?", parameter) for parameter in parameters)
 
 
 async def read_bytes(request: Request) -> bytes:
