@@ -137,6 +137,8 @@ def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
     found = []
     for name, part in schema["properties"].items():
         parameter = {"name": name, "in": "query", "required": name in required, "schema": _without_null(part)}
+        if not parameter["required"]:
+            parameter["allowEmptyValue"] = True  # and counts as absent
         if "description" in part:
             parameter["description"] = parameter["schema"].pop("description")
         found.append(parameter)

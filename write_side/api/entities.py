@@ -9,6 +9,8 @@ from fastapi import APIRouter, Request, Response
 from msgspec import UNSET
 from pydantic import BaseModel
 
+from shared.core.errors import Retired
+from shared.core.timeline import EXISTS
 from shared.http.auth import authorize
 from shared.http.instants import parse_instant
 from shared.http.requests import read_body, read_query, read_uid
@@ -39,9 +41,12 @@ def _content(body: BaseModel) -> bytes:
     return body.model_dump_json(exclude_unset=True).encode()
 
 
-def _shape(entity: Entity) -> EntityOut | None:
+def _shape(entity: Entity) -> EntityOut:
+    """Return the entity as the command left it. Raises Retired: a dated command may be made again after that."""
     timeline = entity.timeline
-    return entity_out(timeline.entity_row, timeline.detail_rows.values()) if timeline.entity_row else None
+    if timeline.entity_row is None:
+        raise Retired(timeline.entity_uid, entity.fields[EXISTS][-1].effective_at)
+    return entity_out(timeline.entity_row, timeline.detail_rows.values())
 
 
 async def _answer(request: Request, outcome: Outcome[Entity], *, status: int = 200, **more: Any) -> Response:  # noqa: ANN401
