@@ -1,7 +1,8 @@
 """What every test can ask for: a real PostgreSQL, and a database of its own, cloned from a migrated template.
 
 The server is the one that COCKPIT_TEST_DATABASE_URL names, else one in a container where Docker answers and the image
-can be had, else the embedded one, with the programs in COCKPIT_TEST_PG_BIN if it is set. It is started once, by the process that steers the workers.
+can be had, else the embedded one (with the programs in COCKPIT_TEST_PG_BIN, if that is set). It is started once, by the
+process that steers the workers.
 """
 
 from __future__ import annotations
