@@ -38,6 +38,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             waiter = await stack.enter_async_context(waiting(dsns))
+            app.state.wait_projected = waiter.wait_for
             app.state.health_pool = await stack.enter_async_context(make_pool(dsns.of("read"), 2))
             if "read" in served:
                 reading = await stack.enter_async_context(readers(dsns, settings, waiter))

@@ -110,6 +110,7 @@ def statements_named(text: str, words: Iterable[str] = ()) -> set[str]:
     written = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     shapes = [node.values for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
     known = {word for word in {*written, *words} if re.fullmatch(r"[a-z_]+", word)}
+    made: set[str] = set()
     for _ in range(2):  # a word put together may fill a hole again
         made = {name for shape in shapes for name in _filled(shape, known)}
         known |= {name for name in made if re.fullmatch(r"[a-z_]+", name)}

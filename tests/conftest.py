@@ -1,7 +1,8 @@
 """What every test can ask for: a real PostgreSQL, and a database of its own, cloned from a migrated template.
 
 The server is the one that COCKPIT_TEST_DATABASE_URL names, else one in a container where Docker answers and the image
-can be had, else the embedded one. It is started once, by the process that steers the workers.
+can be had, else the embedded one (with the programs in COCKPIT_TEST_PG_BIN, if that is set). It is started once, by the
+process that steers the workers.
 """
 
 from __future__ import annotations
@@ -57,9 +58,13 @@ def _start_server(stack: ExitStack) -> str:
         return contained
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cockpit-test-")))
     folder.chmod(0o755)
-    return stack.enter_context(EmbeddedPostgres(folder, settings={"fsync": "off", "max_connections": "200"})).dsn(
-        "postgres"
+    programs = os.environ.get("COCKPIT_TEST_PG_BIN")
+    server = EmbeddedPostgres(
+        folder,
+        bin_dir=Path(programs) if programs else None,
+        settings={"fsync": "off", "max_connections": "200"},
     )
+    return stack.enter_context(server).dsn("postgres")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

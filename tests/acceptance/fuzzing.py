@@ -108,7 +108,7 @@ def running_service(conninfo: str) -> Iterator[Service]:
     assert process.returncode == 0
 
 
-def ground(case: Case) -> Random:
+def ground(case: Case[Any]) -> Random:
     """Exchange much of what a valid example names for what is there; return the chance that decided, for more."""
     chance = Random(json.dumps([case.operation.label, _plain(case)], sort_keys=True, default=str))  # noqa: S311
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
@@ -127,13 +127,13 @@ def ground(case: Case) -> Random:
     if {"detail_type", "detail_value"} & case.query.keys() and chance.random() < 0.8:
         case.query["detail_type"], case.query["detail_value"] = "EMAIL", "tony@stark.com"
     if label == "POST /api/v1/auth/token" and chance.random() < 0.5:
-        case.body = chance.choice(PASSWORDS)
+        case.body = dict(chance.choice(PASSWORDS))
     elif isinstance(case.body, dict):
         _ground_body(case, case.body, chance)
     return chance
 
 
-def _ground_body(case: Case, body: dict[str, Any], chance: Random) -> None:
+def _ground_body(case: Case[Any], body: dict[str, Any], chance: Random) -> None:
     _exchange(body, chance)
     if "entity_details" in body and "details" in body and chance.random() < 0.9:
         del body["entity_details"]
@@ -154,11 +154,11 @@ def _exchange(part: Any, chance: Random) -> None:
             part[name] = chance.choice(FIELDS[name])
 
 
-def _plain(case: Case) -> list[Any]:
+def _plain(case: Case[Any]) -> list[Any]:
     return [dict(case.path_parameters), dict(case.query), dict(case.headers), str(case.body)]
 
 
-def no_fault(_context: Any, response: Response, case: Case) -> None:
+def no_fault(_context: Any, response: Response, case: Case[Any]) -> None:
     """Take no 5xx but the 503 of a read that asked for a position which is not there yet."""
     if response.status_code < httpx2.codes.INTERNAL_SERVER_ERROR:
         return
@@ -167,7 +167,7 @@ def no_fault(_context: Any, response: Response, case: Case) -> None:
         raise Failure(operation=case.operation.label, title="Fault", message=f"{response.status_code}: {response.text}")
 
 
-def bad_data_is_refused(context: Any, response: Response, case: Case) -> None:
+def bad_data_is_refused(context: Any, response: Response, case: Case[Any]) -> None:
     """Take no success for what the document forbids, but for what it allows beyond the schemas.
 
     A parameter that is empty counts as absent, and an instant may lack its offset.
