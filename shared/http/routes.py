@@ -16,7 +16,9 @@ from fastapi.routing import APIRoute
 from msgspec import Struct
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
 
+from shared.http.accept import takes_json
 from shared.http.auth import Scope
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -36,8 +38,8 @@ PROBLEMS = {
     429: "Too many failed attempts.",
     503: "Try again after `Retry-After` seconds.",
 }
-READ_PROBLEMS = (400, 401, 403, 503)
-WRITE_PROBLEMS = (400, 401, 403, 409, 412, 413, 415, 422, 428, 503)
+READ_PROBLEMS = (400, 401, 403, 406, 503)
+WRITE_PROBLEMS = (400, 401, 403, 406, 409, 412, 413, 415, 422, 428, 503)
 
 
 class Problem(Struct):
@@ -54,11 +56,18 @@ class Problem(Struct):
 
 
 class BareRoute(APIRoute):
-    """A documented route whose endpoint is called as it is."""
+    """A documented route whose endpoint is called as it is, for clients that take JSON."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the endpoint itself."""
-        return self.endpoint
+        """Return the endpoint itself, behind a look at Accept."""
+
+        async def handle(request: Request) -> Response:
+            if not takes_json(",".join(request.headers.getlist("accept")) or None):
+                raise HTTPException(406, "What is here is application/json.")
+            response: Response = await self.endpoint(request)
+            return response
+
+        return handle
 
 
 class Documented:
