@@ -18,7 +18,7 @@ from db.accounts import Accounts
 from db.passwords import PASSWORD_CHARACTERS
 from shared.core.errors import FieldError, Forbidden, Invalid, Unauthenticated, invalid
 from shared.http.auth import authorize, token_hash
-from shared.http.requests import Body, field_errors, read_body, read_bytes
+from shared.http.requests import Body, Query, field_errors, read_body, read_bytes, read_query
 from shared.http.routes import operation
 from shared.http.shapes import encode
 
@@ -111,6 +111,7 @@ async def revoke_token(request: Request) -> Response:
         raise Unauthenticated("Authentication credentials were not provided.")
     with suppress(Forbidden):  # a valid token may end itself, whatever else it may
         await authorize(request, "read")
+    read_query(request, Query)
     accounts: Accounts = request.app.state.accounts
     await accounts.revoke(token_hash(header.partition(" ")[2].strip()))
     return Response(status_code=204)
@@ -118,6 +119,7 @@ async def revoke_token(request: Request) -> Response:
 
 async def _read_credentials(request: Request) -> Credentials:
     """Return the credentials, from whichever content type; a missing body lacks both fields. Raises as read_body."""
+    read_query(request, Query)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == URLENCODED:
         pairs = _urlencoded(await read_bytes(request))

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from shared.http.auth import authorize
 from shared.http.instants import parse_instant
-from shared.http.requests import read_body, read_query, read_uid
+from shared.http.requests import Body, read_body, read_query, read_uid
 from shared.http.routes import WRITE_PROBLEMS, operation
 from shared.http.shapes import EntityOut, encode, entity_out
 from write_side import ids
@@ -173,6 +173,7 @@ async def delete_entity(request: Request) -> Response:
     principal = await authorize(request, "write")
     uid = read_uid(request.path_params)
     query = read_query(request, DatedQuery)
+    await read_body(request, Body, optional=True, query=DatedQuery)  # empty: what it said would be ignored
     at = parse_instant("effective_at", query.effective_at) if query.effective_at else None
     details = command_request(request, principal, encode(at), status=204)
     outcome = await writing(request).handler.entity(uid, Retire(effective_at=at), details)
