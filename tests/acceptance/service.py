@@ -81,7 +81,7 @@ def banner_url(running: subprocess.Popen[str]) -> str:
 
 
 class Service:
-    """One running service. A path with a slash in front, or a whole URL, is taken as it is; others stand below /api/v1."""
+    """One running service. A path with a slash in front, or a URL, is taken as it is; others stand below /api/v1."""
 
     def __init__(self, url: str, conninfo: str, folder: Path) -> None:
         self.url, self.conninfo, self.folder = url, conninfo, folder
