@@ -177,7 +177,7 @@ async def delete_entity(request: Request) -> Response:
     at = parse_instant("effective_at", query.effective_at) if query.effective_at else None
     details = command_request(request, principal, encode(at), status=204)
     outcome = await writing(request).handler.entity(uid, Retire(effective_at=at), details)
-    return await answer(request, outcome, None, status=204)
+    return await answer(request, outcome, None, status=204, etag=outcome.state.etag)
 
 
 async def _execute(request: Request, uid: UUID, command: Revise | Replace | Reopen, details: Any) -> Response:  # noqa: ANN401
