@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from db import child
 from db.embedded import DataDirectoryInUse, EmbeddedPostgres
-from db.migrate import migrate
+from db.migrate import check, migrate
 from db.pool import CONNECT_SECONDS, Dsns
 from db.roles import ensure_roles
 
@@ -41,8 +41,9 @@ def database(settings: Settings, *, join: bool = True) -> Iterator[Database]:
     With `join`, an embedded server that another process runs in the same data directory is used as it is; without,
     that raises DataDirectoryInUse. Raises OperationalError when a server of the user's own does not answer.
     """
-    if settings.database_url is not None:
-        conninfo = make_conninfo(settings.database_url.get_secret_value(), connect_timeout=CONNECT_SECONDS)
+    url = settings.database_url or next(iter(settings.side_urls.values()), None)
+    if url is not None:
+        conninfo = make_conninfo(url.get_secret_value(), connect_timeout=CONNECT_SECONDS)
         psycopg.connect(conninfo).close()
         yield Database(conninfo)
         return
@@ -64,9 +65,13 @@ def database(settings: Settings, *, join: bool = True) -> Iterator[Database]:
 def prepare(conninfo: str, settings: Settings) -> Dsns:
     """Bring the schema and the roles up to date, and return where each side connects.
 
-    Raises MigrationError. Where the login may not make roles, one line says so with the SQL for an administrator, and
-    the login itself serves for all sides.
+    Where only the sides have DSNs, none of them may change the schema: it is only checked. Where the login may not make
+    roles, one line says so with the SQL for an administrator, and the login itself serves for all sides. Raises
+    MigrationError.
     """
+    if settings.database_url is None and settings.side_urls:
+        check(conninfo)
+        return Dsns(conninfo, settings, with_roles=False)
     applied = migrate(conninfo)
     if applied:
         log.info("migrated", applied=applied)

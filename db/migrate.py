@@ -37,7 +37,7 @@ def migrate(conninfo: str) -> list[str]:
 
 
 def check(conninfo: str) -> None:
-    """Raise MigrationError unless the schema is just the one this code was written for."""
+    """Raise MigrationError unless the schema is just the one this code was written for; nothing is changed."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         missing = [path.name for path in _missing(_applied(connection))]
     if missing:
@@ -46,6 +46,8 @@ def check(conninfo: str) -> None:
 
 def _apply(connection: psycopg.Connection[Any]) -> list[str]:
     applied = _applied(connection)
+    if not applied:
+        connection.execute(statement("migrate/create_migration_table"))
     done = []
     for path in _missing(applied):
         text = path.read_text(encoding="utf-8")
@@ -59,7 +61,8 @@ def _apply(connection: psycopg.Connection[Any]) -> list[str]:
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    connection.execute(statement("migrate/create_migration_table"))
+    if connection.execute("SELECT to_regclass('public.cockpit_migration')").fetchone() == (None,):
+        return {}
     return dict(connection.execute("SELECT name, digest FROM public.cockpit_migration").fetchall())
 
 

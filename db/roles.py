@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psycopg
+from psycopg import sql
 
 from db.queries import statement
 
@@ -19,5 +20,7 @@ def ensure_roles(conninfo: str) -> str | None:
             connection.execute(create)
             connection.execute(grant)
         except psycopg.errors.InsufficientPrivilege:
-            return create + grant
+            login = sql.Identifier(connection.info.user).as_string()
+            member = f"GRANT cockpit_writer, cockpit_projector, cockpit_reader TO {login};\n"
+            return f"{create}{member}{grant}"
     return None

@@ -11,7 +11,9 @@ BEGIN
                 NULL; -- another database of this server created it just now
             END;
         END IF;
-        IF NOT pg_has_role(current_user, name, 'MEMBER') THEN
+        -- from 16 on the creator of a role is a member without the right to switch to it
+        IF NOT pg_has_role(current_user, name,
+                           CASE WHEN current_setting('server_version_num')::integer >= 160000 THEN 'SET' ELSE 'MEMBER' END) THEN
             EXECUTE format('GRANT %I TO %I', name, current_user);
         END IF;
     END LOOP;
