@@ -16,7 +16,7 @@ from cockpit import health
 from cockpit.services import readers, waiting, writers
 from db.pool import make_pool
 from read_side.api.router import router as read_router
-from shared.http import problem, routes
+from shared.http import openapi, problem
 from shared.http.context import Surroundings
 from shared.http.own_writes import OwnWrites
 from write_side.api import auth, entities, types
@@ -49,6 +49,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             waiter = await stack.enter_async_context(waiting(dsns))
+            app.state.wait_projected = waiter.wait_for
             app.state.health_pool = await stack.enter_async_context(make_pool(dsns.of("read"), 2))
             if "read" in served:
                 reading = await stack.enter_async_context(readers(dsns, settings, waiter))
@@ -89,7 +90,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
     if "read" in served:
         app.include_router(read_router)
     problem.install(app)
-    routes.document(app)
+    openapi.document(app)
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if origins:
         app.add_middleware(

@@ -34,7 +34,19 @@ STATUS: dict[type[errors.CockpitError], int] = {
 }
 """Which status an error of the domain has. What is not here is a fault of ours: 500."""
 
-OWN_MEMBERS = {"type", "title", "status", "detail", "instance", "request_id", "errors", "code"}
+OWN_MEMBERS = {
+    "type",
+    "title",
+    "status",
+    "detail",
+    "instance",
+    "request_id",
+    "errors",
+    "code",
+    "retired_since",
+    "history",
+    "reopen",
+}
 
 log = structlog.get_logger()
 

@@ -52,7 +52,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
     found = []
     for item in error.errors(include_url=False, include_context=True, include_input=False):
         place = [str(part) for part in item["loc"]]
-        name = ".".join(place) or "nonfield_errors"
+        name = ".".join(place) or "non_field_errors"
         code = item["type"]
         if code == "extra_forbidden" and place and place[-1] in LATER:
             found.append(FieldError(name, f"{place[-1]} is not supported yet.", "not_supported_yet"))
@@ -64,7 +64,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
             found.append(FieldError(name, "This field may not be blank.", "blank"))
         elif code in TOO_LONG:
             most = item.get("ctx", {}).get("max_length")
-            found.append(FieldError(name, f"Ensure this field has no more than {most} characters.", "max_length"))
+            found.append(FieldError(name, f"Ensure this field has no more than {most} characters.", "too_long"))
         else:
             found.append(FieldError(name, item["msg"].removeprefix("Value error, "), code))
     return found
@@ -89,11 +89,11 @@ async def read_body(
         body = model.model_validate_json(raw)
         json.loads(raw, object_pairs_hook=_members, parse_constant=_no_number, parse_int=str)
     except _Malformed as error:
-        raise invalid("nonfield_errors", f"Malformed JSON: {error}", "malformed_json") from None
+        raise invalid("non_field_errors", f"Malformed JSON: {error}", "malformed_json") from None
     except ValidationError as error:
         found = field_errors(error)
         if any(item.code == "json_invalid" for item in found):
-            raise invalid("nonfield_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
+            raise invalid("non_field_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
         raise Invalid(found) from None
     return body
 

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, WithJsonSchema
 
 from shared.core.errors import FieldError, Invalid, invalid
-from shared.http.instants import parse_instant
+from shared.http.instants import SCHEMA, parse_instant
 from shared.http.requests import Body, Query, Text
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def _required_when_given(schema: dict[str, Any]) -> None:
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=255)]
 Code = Annotated[Text, StringConstraints(min_length=1, max_length=50)]
 DetailValue = Annotated[Text, StringConstraints(min_length=1, max_length=10_000)]
+Dated = Annotated[Text, WithJsonSchema(SCHEMA)]
+SINCE = "RFC 3339, or a date: since when this is so; now when absent."
 Ignored = Annotated[Any, Field(default=None, description="Read-only: sent back, not looked at.")]
 
 
@@ -47,7 +49,7 @@ class DetailChange(DetailIn):
 
 
 class _Dated(Body):
-    effective_at: Text | None = Field(None, description="RFC 3339, or a date: since when this is so; now when absent.")
+    effective_at: Dated | None = Field(None, description=SINCE)
 
     def instant(self) -> datetime | None:
         """Return the instant from which the change holds."""
@@ -108,7 +110,7 @@ class ReopenEntity(_Dated):
 class DatedQuery(Query):
     """What a write without a body takes."""
 
-    effective_at: Text | None = None
+    effective_at: Dated | None = Field(None, description=SINCE)
 
 
 class PostType(Body):

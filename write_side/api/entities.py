@@ -9,10 +9,12 @@ from fastapi import APIRouter, Request, Response
 from msgspec import UNSET
 from pydantic import BaseModel
 
+from shared.core.errors import Retired
+from shared.core.timeline import EXISTS
 from shared.http.auth import authorize
 from shared.http.instants import parse_instant
 from shared.http.requests import Body, read_body, read_query, read_uid
-from shared.http.routes import WRITE_PROBLEMS, operation
+from shared.http.routes import WRITE_HEADERS, WRITE_PROBLEMS, operation
 from shared.http.shapes import EntityOut, encode, entity_out
 from write_side import ids
 from write_side.api.bodies import (
@@ -29,7 +31,8 @@ from write_side.entity import Entity, Register, Reopen, Replace, Retire, Revise
 from write_side.handler import Outcome
 
 router = APIRouter()
-PROBLEMS = (*WRITE_PROBLEMS, 404)
+PROBLEMS = (*WRITE_PROBLEMS, 404, 409, 412, 428)
+GIVES = (*WRITE_HEADERS, "ETag")
 PATH = "/entities/{entity_uid}"
 
 
@@ -38,9 +41,12 @@ def _content(body: BaseModel) -> bytes:
     return body.model_dump_json(exclude_unset=True).encode()
 
 
-def _shape(entity: Entity) -> EntityOut | None:
+def _shape(entity: Entity) -> EntityOut:
+    """Return the entity as the command left it. Raises Retired: a dated command may be made again after that."""
     timeline = entity.timeline
-    return entity_out(timeline.entity_row, timeline.detail_rows.values()) if timeline.entity_row else None
+    if timeline.entity_row is None:
+        raise Retired(timeline.entity_uid, entity.fields[EXISTS][-1].effective_at)
+    return entity_out(timeline.entity_row, timeline.detail_rows.values())
 
 
 async def _answer(request: Request, outcome: Outcome[Entity], *, status: int = 200, **more: Any) -> Response:  # noqa: ANN401
@@ -55,9 +61,10 @@ async def _answer(request: Request, outcome: Outcome[Entity], *, status: int = 2
     tag="entities",
     scope="write",
     body=PostEntity,
-    headers=("Idempotency-Key", "Prefer"),
+    headers=HEADERS,
+    gives=(*GIVES, "Location"),
     answers={201: EntityOut, 200: EntityOut},
-    problems=WRITE_PROBLEMS,
+    problems=PROBLEMS,
 )
 async def post_entity(request: Request) -> Response:
     """Make an entity known. The same request again is answered as the first time: see Idempotency-Key."""
@@ -85,6 +92,7 @@ async def post_entity(request: Request) -> Response:
     scope="write",
     body=PatchEntity,
     headers=HEADERS,
+    gives=GIVES,
     answers={200: EntityOut},
     problems=PROBLEMS,
 )
@@ -112,6 +120,7 @@ async def patch_entity(request: Request) -> Response:
     scope="write",
     body=PutEntity,
     headers=HEADERS,
+    gives=GIVES,
     answers={200: EntityOut},
     problems=PROBLEMS,
 )
@@ -138,7 +147,9 @@ async def put_entity(request: Request) -> Response:
     tag="entities",
     scope="write",
     body=ReopenEntity,
+    body_optional=True,
     headers=HEADERS,
+    gives=GIVES,
     answers={200: EntityOut},
     problems=PROBLEMS,
 )
@@ -165,8 +176,9 @@ async def reopen_entity(request: Request) -> Response:
     scope="write",
     query=DatedQuery,
     headers=HEADERS,
+    gives=WRITE_HEADERS,
     answers={204: None},
-    problems=PROBLEMS,
+    problems=(400, 401, 403, 404, 409, 412, 422, 428, 503),
 )
 async def delete_entity(request: Request) -> Response:
     """Close its versions. Nothing is lost: as-of before that still answers, history and audit show it."""

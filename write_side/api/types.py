@@ -8,7 +8,7 @@ from msgspec import UNSET
 from shared.core.events import Kind
 from shared.http.auth import authorize
 from shared.http.requests import read_body
-from shared.http.routes import WRITE_PROBLEMS, Endpoint, operation
+from shared.http.routes import WRITE_HEADERS, WRITE_PROBLEMS, Endpoint, operation
 from shared.http.shapes import TypeOut
 from write_side.api.bodies import PatchType, PostType, given
 from write_side.api.commands import answer, command_request, writing
@@ -71,8 +71,9 @@ for _kind in Kind:
         scope="admin",
         body=PostType,
         headers=HEADERS,
+        gives=(*WRITE_HEADERS, "Location"),
         answers={201: TypeOut, 200: TypeOut},
-        problems=WRITE_PROBLEMS,
+        problems=(*WRITE_PROBLEMS, 409),
     )(_post(_kind))
     operation(
         router,
@@ -83,6 +84,7 @@ for _kind in Kind:
         scope="admin",
         body=PatchType,
         headers=HEADERS,
+        gives=WRITE_HEADERS,
         answers={200: TypeOut},
         problems=(*WRITE_PROBLEMS, 404),
     )(_patch(_kind))
