@@ -67,7 +67,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
             found.append(FieldError(name, "This field may not be blank.", "blank"))
         elif code in TOO_LONG:
             most = item.get("ctx", {}).get("max_length")
-            found.append(FieldError(name, f"Ensure this field has no more than {most} characters.", "max_length"))
+            found.append(FieldError(name, f"Ensure this field has no more than {most} characters.", "too_long"))
         else:
             found.append(FieldError(name, item["msg"].removeprefix("Value error, "), code))
     return found

@@ -23,6 +23,7 @@ def _required_when_given(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
+CODE = "^[A-Z0-9_]{1,50}$"
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=255)]
 Code = Annotated[Text, StringConstraints(min_length=1, max_length=50)]
 DetailValue = Annotated[Text, StringConstraints(min_length=1, max_length=10_000)]
@@ -119,7 +120,9 @@ class DatedQuery(Query):
 class PostType(Body):
     """A new type."""
 
-    code: Annotated[Text, StringConstraints(pattern="^[A-Z0-9_]{1,50}$")]
+    code: Annotated[
+        Text, StringConstraints(pattern=CODE), WithJsonSchema({"type": "string", "title": "Code", "pattern": CODE})
+    ]
     name: Name
     description: Annotated[Text, StringConstraints(max_length=10_000)] = ""
     is_active: bool = True
