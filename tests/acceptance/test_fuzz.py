@@ -22,7 +22,6 @@ from tests.acceptance.fuzzing import Service, bad_data_is_refused, ground, no_fa
 from tests.conftest import Clone
 from tests.fuzz_options import FUZZ
 
-LOG_OUT = "DELETE /api/v1/auth/token"
 CHECKS = [
     no_fault,
     checks.status_code_conformance,
@@ -58,9 +57,7 @@ def service(clone: Clone) -> Iterator[Service]:
 @schema.parametrize()
 def test_fuzz(case: Case[Any], service: Service) -> None:
     chance = ground(case)
-    token = service.new_token() if case.operation.label == LOG_OUT else service.token
-    kind = chance.choice(["Token", "Bearer", "token"])
-    response = case.call(base_url=service.url, headers={"Authorization": f"{kind} {token}"})
+    response = case.call(base_url=service.url, headers=service.authorization(case, chance))
     if response.request.method == case.operation.method.upper():
         answered[case.operation.label][response.status_code] += 1
     case.validate_response(response, checks=CHECKS)
