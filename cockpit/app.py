@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 from cockpit import health
 from cockpit.services import readers, waiting, writers
@@ -63,6 +64,9 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
         debug=False,
         redirect_slashes=False,
     )
+    for route in app.routes:  # the pages of the document answer HEAD where they answer GET, like all else
+        if isinstance(route, Route) and "GET" in (route.methods or ()):
+            route.methods = {*(route.methods or ()), "HEAD"}
     app.state.settings = settings
     app.state.sides = served
     app.state.public_reads = settings.reads_are_public

@@ -7,16 +7,16 @@ cost of a request) is left out of the way, since endpoints read their own query 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import wraps
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from shared.http import openapi
+from shared.http.accept import takes_json
 from shared.http.auth import Scope
-from shared.http.requests import check_accept
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 READ_PROBLEMS = (400, 401, 403, 406, 503)
@@ -28,11 +28,18 @@ WRITE_HEADERS = ("Position", "Event-Id", "Idempotent-Replayed", "Preference-Appl
 
 
 class BareRoute(APIRoute):
-    """A documented route whose endpoint is called as it is."""
+    """A documented route whose endpoint is called as it is, for clients that take JSON."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the endpoint itself."""
-        return self.endpoint
+        """Return the endpoint itself, behind a look at Accept."""
+
+        async def handle(request: Request) -> Response:
+            if not takes_json(",".join(request.headers.getlist("accept")) or None):
+                raise HTTPException(406, "What is here is application/json.")
+            response: Response = await self.endpoint(request)
+            return response
+
+        return handle
 
 
 def operation(
@@ -72,10 +79,9 @@ def operation(
         extra["requestBody"] = openapi.request_body(body, body_types, optional=body_optional)
 
     def declare(endpoint: Endpoint) -> Endpoint:
-        answering = _negotiated(endpoint) if 406 in problems else endpoint  # noqa: PLR2004  # Not Acceptable
         router.add_api_route(
             path,
-            answering,
+            endpoint,
             methods=[method],
             summary=summary,
             description=(endpoint.__doc__ or "").strip(),
@@ -90,7 +96,7 @@ def operation(
         if method == "GET":
             router.add_api_route(
                 path,
-                answering,
+                endpoint,
                 methods=["HEAD"],
                 include_in_schema=False,
                 response_model=None,
@@ -99,12 +105,3 @@ def operation(
         return endpoint
 
     return declare
-
-
-def _negotiated(endpoint: Endpoint) -> Endpoint:
-    @wraps(endpoint)
-    async def answering(request: Request) -> Response:
-        check_accept(request)
-        return await endpoint(request)
-
-    return answering

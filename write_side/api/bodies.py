@@ -53,7 +53,7 @@ class _Dated(Body):
 
     def instant(self) -> datetime | None:
         """Return the instant from which the change holds."""
-        return parse_instant("effective_at", self.effective_at) if self.effective_at else None
+        return None if self.effective_at is None else parse_instant("effective_at", self.effective_at)
 
 
 class _ReadBack(_Dated):

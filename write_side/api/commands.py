@@ -59,8 +59,8 @@ def command_request(
     key = request.headers.get("idempotency-key")
     receipt = None
     if key is not None:
-        if not 1 <= len(key) <= KEY_CHARACTERS:
-            raise invalid("Idempotency-Key", f"1 to {KEY_CHARACTERS} characters.", "invalid_key")
+        if not (1 <= len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable()):
+            raise invalid("Idempotency-Key", f"1 to {KEY_CHARACTERS} printable ASCII characters.", "invalid_key")
         receipt = Receipt(_scoped(principal, request.method, path, "key", key.encode()), digest, status, None)
     elif replay_content and services.replay_seconds > 0:
         window = timedelta(seconds=services.replay_seconds)

@@ -13,7 +13,7 @@ from shared.core.errors import Retired
 from shared.core.timeline import EXISTS
 from shared.http.auth import authorize
 from shared.http.instants import parse_instant
-from shared.http.requests import read_body, read_query, read_uid
+from shared.http.requests import Body, read_body, read_query, read_uid
 from shared.http.routes import WRITE_HEADERS, WRITE_PROBLEMS, operation
 from shared.http.shapes import EntityOut, encode, entity_out
 from write_side import ids
@@ -185,10 +185,11 @@ async def delete_entity(request: Request) -> Response:
     principal = await authorize(request, "write")
     uid = read_uid(request.path_params)
     query = read_query(request, DatedQuery)
+    await read_body(request, Body, optional=True, query=DatedQuery)  # empty: what it said would be ignored
     at = parse_instant("effective_at", query.effective_at) if query.effective_at else None
     details = command_request(request, principal, encode(at), status=204)
     outcome = await writing(request).handler.entity(uid, Retire(effective_at=at), details)
-    return await answer(request, outcome, None, status=204)
+    return await answer(request, outcome, None, status=204, etag=outcome.state.etag)
 
 
 async def _execute(request: Request, uid: UUID, command: Revise | Replace | Reopen, details: Any) -> Response:  # noqa: ANN401
