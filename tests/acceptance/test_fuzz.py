@@ -38,6 +38,9 @@ schema.config.generation.update(
     max_examples=FUZZ.examples, no_shrink=True, with_security_parameters=False, database="none"
 )
 schema.config.seed = FUZZ.seed
+ENOUGH = 100
+"""From so many examples on, some of each operation must be answered with success."""
+
 answered: defaultdict[str, Counter[int]] = defaultdict(Counter)
 
 
@@ -49,7 +52,9 @@ def service(clone: Clone) -> Iterator[Service]:
             running.wait_until_projected()
         for operation, statuses in sorted(answered.items()):
             print(f"{operation:45} {dict(sorted(statuses.items()))}")  # noqa: T201  # what make fuzz shows
-            assert min(statuses) < 400, f"{operation} was never answered with success: the examples are too wild"
+            assert FUZZ.examples < ENOUGH or min(statuses) < 400, (
+                f"{operation} was never answered with success: the examples are too wild"
+            )
         with psycopg.connect(conninfo) as connection:
             oracle.check(connection)
 
