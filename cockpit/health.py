@@ -87,7 +87,7 @@ async def ask(app: FastAPI) -> dict[str, Any] | None:
     tag="health",
     scope=None,
     answers={200: Ping, 503: Ping},
-    problems=(),
+    problems=(406,),
 )
 async def ping(request: Request) -> Response:
     """Answer 200 while the database does, 503 otherwise; for health checks of containers and load balancers."""
@@ -129,7 +129,7 @@ async def ping(request: Request) -> Response:
     tag="health",
     scope=None,
     answers={200: Health},
-    problems=(),
+    problems=(406,),
 )
 async def livez(_request: Request) -> Response:
     """Answer as long as this process can; nothing else is asked."""
@@ -144,7 +144,7 @@ async def livez(_request: Request) -> Response:
     tag="health",
     scope=None,
     answers={200: Health, 503: Health},
-    problems=(),
+    problems=(406,),
 )
 async def readyz(request: Request) -> Response:
     """Answer 200 when the database answers and a projector leads."""

@@ -102,7 +102,7 @@ async def create_token(request: Request) -> Response:
     tag="auth",
     scope="write",  # for the document: a token is not optional here; any will do
     answers={204: None},
-    problems=(400, 401, 503),
+    problems=(400, 401, 406, 503),
 )
 async def revoke_token(request: Request) -> Response:
     """Revoke the token in use, at once."""

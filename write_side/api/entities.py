@@ -172,9 +172,9 @@ async def reopen_entity(request: Request) -> Response:
     scope="write",
     query=DatedQuery,
     headers=HEADERS,
-    gives=WRITE_HEADERS,
+    gives=GIVES,
     answers={204: None},
-    problems=(400, 401, 403, 404, 409, 412, 422, 428, 503),
+    problems=PROBLEMS,
 )
 async def delete_entity(request: Request) -> Response:
     """Close its versions. Nothing is lost: as-of before that still answers, history and audit show it."""
