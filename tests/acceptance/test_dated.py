@@ -100,12 +100,12 @@ def test_delete_takes_its_date_as_a_query_parameter(service: Service, path: str)
     problem(service.get(path, params={"as_of": "2023-03-01"}), 404)
 
 
-def test_after_it_was_retired_a_change_is_409(service: Service, path: str) -> None:
+def test_after_it_was_retired_a_change_is_409_and_a_second_end_404(service: Service, path: str) -> None:
     service.write("DELETE", path, params={"effective_at": "2023-03-01"})
     head = service.head()
-    for method in ("PATCH", "PUT", "DELETE"):
+    for method, status in (("PATCH", 409), ("PUT", 409), ("DELETE", 404)):
         verb, where, body, query = dated(service, path, "2023-06-01")[method]
-        problem(service.write(verb, where, body, params=query), 409, code="retired")
+        problem(service.write(verb, where, body, params=query), status, code="retired")
     assert service.head() == head
 
 

@@ -150,7 +150,7 @@ def test_details_under_both_names_at_once_are_refused(service: Service) -> None:
 def test_delete_retires_and_loses_nothing(service: Service) -> None:
     entity = service.entity(effective_at="2020-01-01", details=details(EMAIL="a@b"))
     assert service.write("DELETE", path(entity)).status_code == 204
-    problem(service.write("DELETE", path(entity)), 409, code="retired")
+    problem(service.write("DELETE", path(entity)), 404, code="retired")
     gone = problem(service.get(path(entity)), 404, code="retired")
     assert gone["retired_since"].endswith("Z")
     assert service.get(gone["history"]).json()["count"] == 2
