@@ -194,13 +194,15 @@ class Handler:
         return state
 
     async def _load_registry(self, stream: str) -> Registry:
-        events = await self._store.load(stream, after=self._registry.version)
-        self._registry = _registry_after(stream, self._registry, events)
-        return self._registry
+        """Return the registry as the log has it now; several may be at it at once, so it never goes back."""
+        kept = self._registry
+        state = _registry_after(stream, kept, await self._store.load(stream, after=kept.version))
+        self._keep(stream, state)
+        return state
 
     def _keep(self, stream: str, state: Entity | Registry) -> None:
         if isinstance(state, Registry):
-            self._registry = state
+            self._registry = max(self._registry, state, key=lambda known: known.version)
         elif state.timeline.version:
             self._entities[stream] = state
             self._entities.move_to_end(stream)
