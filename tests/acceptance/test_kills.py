@@ -6,7 +6,7 @@ import random
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx2
@@ -45,6 +45,10 @@ class Writer(threading.Thread):
                 pass
 
 
+def await_writes(writers: Sequence[Writer], number: int) -> None:
+    until(lambda: sum(len(writer.acknowledged) for writer in writers) >= number, 20)
+
+
 @pytest.mark.slow
 def test_20_kills_under_writes_lose_nothing_that_was_acknowledged(home: Path) -> None:
     chance = random.Random(20)  # noqa: S311  # it picks the moments
@@ -58,8 +62,7 @@ def test_20_kills_under_writes_lose_nothing_that_was_acknowledged(home: Path) ->
             writers = [Writer(url, headers, f"{turn}.{number}") for number in range(WRITERS)]
             for writer in writers:
                 writer.start()
-            aim = chance.randint(1, 60)
-            until(lambda: sum(len(writer.acknowledged) for writer in writers) >= aim, 20)
+            await_writes(writers, chance.randint(1, 60))
             process.kill()
             killed_at = time.monotonic()
             for writer in writers:

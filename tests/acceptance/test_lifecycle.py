@@ -1,4 +1,4 @@
-"""`cockpit serve` from its first start to its end: what it loads, keeps and leaves, and one clear line where it cannot."""
+"""`cockpit serve` from start to end: what it loads, keeps and leaves behind, and one clear line where it cannot."""
 
 from __future__ import annotations
 
