@@ -80,6 +80,16 @@ def execute(conninfo: str, *statements: str) -> None:
             connection.execute(sql.encode())
 
 
+def tamper(conninfo: str, sql: str) -> None:
+    """Change the log as nobody may, past its triggers."""
+    execute(
+        conninfo,
+        "ALTER TABLE log.event DISABLE TRIGGER event_is_immutable",
+        sql.format("log.event"),
+        "ALTER TABLE log.event ENABLE ALWAYS TRIGGER event_is_immutable",
+    )
+
+
 def tables(conninfo: str) -> Tables:
     """Return the read model as it is, but for the instant the checkpoint was moved at."""
     return {name: fetch(conninfo, f"SELECT t::text FROM read_model.{name} t ORDER BY 1") for name in TABLES}  # noqa: S608  # names of ours

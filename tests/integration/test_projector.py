@@ -30,6 +30,7 @@ from tests.integration.projecting import (
     projecting,
     revised,
     tables,
+    tamper,
 )
 
 
@@ -138,16 +139,6 @@ BAD = {
     "a payload of another shape": ("UPDATE {} SET payload = '{{\"data\": 1}}' WHERE position = 2", "Expected"),
     "an instant before the last": ("UPDATE {} SET effective_at = '2000-01-01' WHERE position = 2", "later than"),
 }
-
-
-def tamper(conninfo: str, sql: str) -> None:
-    """Change the log as nobody may, past its triggers."""
-    execute(
-        conninfo,
-        "ALTER TABLE log.event DISABLE TRIGGER event_is_immutable",
-        sql.format("log.event"),
-        "ALTER TABLE log.event ENABLE ALWAYS TRIGGER event_is_immutable",
-    )
 
 
 @pytest.mark.parametrize("limit", [1, 100])
