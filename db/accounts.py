@@ -138,7 +138,7 @@ class Accounts:
 
         Of the token's scopes only those count that the account has now.
         """
-        rows = await once_more(self._pool, lambda: self._ask("find_token", token_hash=token_hash))
+        rows = await once_more(lambda: self._ask("find_token", token_hash=token_hash))
         if not rows:
             return None
         username, scopes, is_admin = rows[0]

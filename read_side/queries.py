@@ -143,7 +143,7 @@ class ReadModel:
 
     async def _run(self, name: str, params: dict[str, Any], *, prepare: bool) -> list[Row]:
         """Return the rows of a statement. Raises Unavailable when the database does not answer."""
-        rows = await once_more(self._pool, lambda: self._once(name, params, prepare=prepare))
+        rows = await once_more(lambda: self._once(name, params, prepare=prepare))
         if not rows:
             raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
         return rows

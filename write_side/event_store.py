@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -45,7 +44,7 @@ class EventStore:
                 await cursor.execute(statement("write/load_stream"), parameters, prepare=True)
                 return await cursor.fetchall()
 
-        return [decode(*row) for row in await once_more(self._pool, ask)]
+        return [decode(*row) for row in await once_more(ask)]
 
     async def append(self, batch: Sequence[Append]) -> list[Verdict]:
         """Append a batch in one transaction and return the verdicts in its order.
@@ -66,8 +65,6 @@ class EventStore:
                 if asyncio.get_running_loop().time() > give_up:
                     raise unavailable(error) from error
                 await asyncio.sleep(PAUSE_SECONDS)
-                with suppress(psycopg.Error, PoolTimeout):
-                    await self._pool.check()
             except psycopg.DatabaseError as error:
                 if error.sqlstate == CLOCK_IS_BEHIND:
                     raise Unavailable(f"{error.diag.message_primary}.") from error
