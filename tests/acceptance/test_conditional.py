@@ -83,6 +83,15 @@ def test_a_star_matches_what_exists(service: Service, path: str) -> None:
     problem(matching(service, "PATCH", f"entities/{uuid4()}", {"display_name": "Any"}, "*"), 404)
 
 
+def test_what_has_no_version_to_build_on_refuses_if_match_by_name(service: Service) -> None:
+    new, kind = {"display_name": f"{uuid4()}", "entity_type": "PERSON"}, {"code": "NEW", "name": "New"}
+    head = service.head()
+    for path, body in (("entities", new), ("entity-types", kind), ("detail-types", kind)):
+        answer = service.write("POST", path, body, user="user_2", headers={"If-Match": "*"})
+        problem(answer, 400, field="If-Match")
+    assert service.head() == head
+
+
 def test_one_of_several_etags_is_enough(service: Service, path: str) -> None:
     tag = service.get(path).headers["etag"]
     assert matching(service, "PATCH", path, {"display_name": "Any"}, f"{STALE}, {tag}").status_code == 200

@@ -102,6 +102,8 @@ OURS: list[tuple[str, str, str]] = [
     ("If-Match, of a read", CONDITIONAL, "test_a_write_takes_the_etag_of_a_read"),
     ("If-Match, of a write", CONDITIONAL, "test_a_write_takes_the_etag_of_the_last_write"),
     ("412 with the current ETag", CONDITIONAL, "test_a_stale_etag_is_412_with_the_current_one"),
+    ("Nothing is ignored: If-Match", CONDITIONAL, "test_what_has_no_version_to_build_on_refuses_if_match_by_name"),
+    ("A second DELETE: 404", WRITE, "test_delete_retires_and_loses_nothing"),
     ("428", CONDITIONAL, "test_where_it_is_mandatory_a_change_without_if_match_is_428"),
     ("Prefer: wait", GENERAL, "test_prefer_wait_answers_when_the_read_model_has_the_write"),
     ("History: position and actor", TIME, "test_history_has_position_actor_and_recorded_times"),
