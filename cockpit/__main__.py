@@ -7,6 +7,7 @@ import code
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import psycopg
@@ -17,6 +18,7 @@ from rich.console import Console
 from cockpit import logs
 from cockpit.accounts_cli import token, user
 from cockpit.fixtures import load
+from cockpit.openapi import OutOfDate, render
 from cockpit.serve import Parts, bind, run
 from cockpit.services import writers
 from db.accounts import Accounts
@@ -155,6 +157,18 @@ def status() -> None:
     out.print(f"read model   position {known['checkpoint']}, {known['head_position'] - known['checkpoint']} behind")
     out.print(f"parked       {known['parked']} events")
     out.print(f"projector    {'leads' if known['has_projector'] else 'none is running'}")
+
+
+@cli.command()
+def openapi(
+    check: Annotated[Path | None, typer.Option(help="Compare a file with the document instead of printing it.")] = None,
+) -> None:
+    """Print the OpenAPI document of the API."""
+    text = render()
+    if check is None:
+        sys.stdout.write(text)
+    elif not check.is_file() or check.read_text(encoding="utf-8") != text:
+        raise OutOfDate(check)
 
 
 @cli.command()

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Literal
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 from cockpit import health
 from cockpit.services import readers, waiting, writers
 from db.pool import make_pool
 from read_side.api.router import router as read_router
-from shared.http import problem, routes
+from shared.http import openapi, problem
 from shared.http.context import Surroundings
 from shared.http.own_writes import OwnWrites
 from write_side.api import auth, entities, types
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
 
 Sides = Literal["read", "write", "both"]
 API = "/api/v1"
-EXPOSED_HEADERS = ["ETag", "Position", "As-Of", "Event-Id", "Location", "X-Request-Id", "Idempotent-Replayed"]
+EXPOSED_HEADERS = [
+    "ETag",
+    "Position",
+    "As-Of",
+    "Event-Id",
+    "Location",
+    "X-Request-Id",
+    "Idempotent-Replayed",
+    "Preference-Applied",
+    "Retry-After",
+]
 
 
 def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
@@ -38,6 +49,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             waiter = await stack.enter_async_context(waiting(dsns))
+            app.state.wait_projected = waiter.wait_for
             app.state.health_pool = await stack.enter_async_context(make_pool(dsns.of("read"), 2))
             if "read" in served:
                 reading = await stack.enter_async_context(readers(dsns, settings, waiter))
@@ -62,6 +74,9 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
         debug=False,
         redirect_slashes=False,
     )
+    for route in app.routes:  # the pages of the document answer HEAD where they answer GET, like all else
+        if isinstance(route, Route) and "GET" in (route.methods or ()):
+            route.methods = {*(route.methods or ()), "HEAD"}
     app.state.settings = settings
     app.state.sides = served
     app.state.public_reads = settings.reads_are_public
@@ -75,7 +90,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
     if "read" in served:
         app.include_router(read_router)
     problem.install(app)
-    routes.document(app)
+    openapi.document(app)
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if origins:
         app.add_middleware(

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from msgspec import Struct
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cockpit.services import clock
 from db.queries import statement
 from shared.http.routes import operation
-from shared.http.shapes import encode
+from shared.http.shapes import Instant, encode
 
 if TYPE_CHECKING:
     from db.pool import Connection
@@ -49,7 +48,7 @@ class Ping(Struct):
     """The state of the service; the last four are null while the database is away."""
 
     status: str
-    timestamp: datetime
+    timestamp: Instant
     environment: Environment
     database: str
     features: dict[str, bool]
@@ -67,9 +66,9 @@ class Health(Struct):
     reason: str | None = None
 
 
-async def _ask(request: Request) -> dict[str, Any] | None:
+async def ask(app: FastAPI) -> dict[str, Any] | None:
     """Return what the database says about itself, None when it does not answer in time."""
-    pool: AsyncConnectionPool[Connection] = request.app.state.health_pool
+    pool: AsyncConnectionPool[Connection] = app.state.health_pool
     try:
         async with asyncio.timeout(DATABASE_SECONDS), pool.connection() as connection:
             cursor = await connection.execute(statement("read/get_health"))
@@ -88,12 +87,12 @@ async def _ask(request: Request) -> dict[str, Any] | None:
     tag="health",
     scope=None,
     answers={200: Ping, 503: Ping},
-    problems=(),
+    problems=(406,),
 )
 async def ping(request: Request) -> Response:
     """Answer 200 while the database does, 503 otherwise; for health checks of containers and load balancers."""
     settings = request.app.state.settings
-    known = await _ask(request)
+    known = await ask(request.app)
     body = Ping(
         status="healthy" if known else "unhealthy",
         timestamp=clock(),
@@ -130,7 +129,7 @@ async def ping(request: Request) -> Response:
     tag="health",
     scope=None,
     answers={200: Health},
-    problems=(),
+    problems=(406,),
 )
 async def livez(_request: Request) -> Response:
     """Answer as long as this process can; nothing else is asked."""
@@ -145,11 +144,11 @@ async def livez(_request: Request) -> Response:
     tag="health",
     scope=None,
     answers={200: Health, 503: Health},
-    problems=(),
+    problems=(406,),
 )
 async def readyz(request: Request) -> Response:
     """Answer 200 when the database answers and a projector leads."""
-    known = await _ask(request)
+    known = await ask(request.app)
     reason = "the database does not answer" if known is None else None
     if known is not None and not known["has_projector"]:
         reason = "no projector is running"

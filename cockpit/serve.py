@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 from msgspec import Struct
 
 from cockpit.app import Sides, build_app
 from cockpit.fixtures import load_once
+from cockpit.health import ask
 from cockpit.services import writers
 from projector.worker import Worker
 from shared.core.errors import CockpitError
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 5
 WATCH_SECONDS = 0.5
+POLL_SECONDS = 0.01
+CATCH_UP_SECONDS = 10.0
 
 BANNER = """
 Cockpit is ready.
@@ -103,13 +107,14 @@ async def _run(settings: Settings, dsns: Dsns, parts: Parts, on: socket.socket |
         worker = Worker(dsns.of("project"), poll_seconds=settings.poll_seconds, batch_events=settings.batch_events)
         running.append((asyncio.create_task(worker.run(), name="projector"), worker.stop))
     if parts.api is not None and on is not None:
-        server = _server(settings, dsns, parts.api)
+        app = build_app(settings, dsns, parts.api)
+        server = _server(app, settings)
 
         def stop_server() -> None:
             server.should_exit = True
 
         running.append((asyncio.create_task(_serve(server, on), name="api"), stop_server))
-        helping.append(asyncio.create_task(_announce(server, on), name="announce"))
+        helping.append(asyncio.create_task(_announce(server, app, on), name="announce"))
     watch = asyncio.create_task(_watch(database), name="database")
     stopping = asyncio.create_task(stop.wait(), name="stop")
     tasks: list[asyncio.Task[Any]] = [task for task, _ in running]
@@ -126,14 +131,16 @@ async def _run(settings: Settings, dsns: Dsns, parts: Parts, on: socket.socket |
         raise failure
 
 
-def _server(settings: Settings, dsns: Dsns, sides: Sides) -> _Server:
+def _server(app: FastAPI, settings: Settings) -> _Server:
     return _Server(
         uvicorn.Config(
-            build_app(settings, dsns, sides),
+            app,
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies or None,
             http="httptools",
             ws="none",
             timeout_graceful_shutdown=GRACE_SECONDS,
@@ -145,9 +152,12 @@ async def _serve(server: _Server, on: socket.socket) -> None:
     await server.serve(sockets=[on])
 
 
-async def _announce(server: _Server, on: socket.socket) -> None:
+async def _announce(server: _Server, app: FastAPI, on: socket.socket) -> None:
+    """Say where to look, once the API answers and the read model has what the log had by then."""
     while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(POLL_SECONDS)
+    if (known := await ask(app)) is not None:
+        await app.state.wait_projected(known["head_position"], CATCH_UP_SECONDS)
     host, port = on.getsockname()[:2]
     print(BANNER.format(url=f"http://{f'[{host}]' if ':' in host else host}:{port}"), flush=True)  # noqa: T201
 

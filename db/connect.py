@@ -14,18 +14,15 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from db import child
 from db.embedded import DataDirectoryInUse, EmbeddedPostgres
-from db.migrate import migrate
+from db.migrate import check, migrate
 from db.pool import CONNECT_SECONDS, Dsns
 from db.roles import ensure_roles
 from shared.core.errors import CockpitError
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from shared.settings import Settings
 
 DATABASE = "cockpit"
-URLS = ("database_url", "write_database_url", "read_database_url", "project_database_url")
 
 log = structlog.get_logger()
 
@@ -54,8 +51,9 @@ def database(settings: Settings, *, join: bool = True) -> Iterator[Database]:
     NotAnAddress where a setting cannot name one.
     """
     _check_urls(settings)
-    if settings.database_url is not None:
-        conninfo = make_conninfo(settings.database_url.get_secret_value(), connect_timeout=CONNECT_SECONDS)
+    url = settings.database_url or next(iter(settings.side_urls.values()), None)
+    if url is not None:
+        conninfo = make_conninfo(url.get_secret_value(), connect_timeout=CONNECT_SECONDS)
         psycopg.connect(conninfo).close()
         yield Database(conninfo)
         return
@@ -77,9 +75,13 @@ def database(settings: Settings, *, join: bool = True) -> Iterator[Database]:
 def prepare(conninfo: str, settings: Settings) -> Dsns:
     """Bring the schema and the roles up to date, and return where each side connects.
 
-    Raises MigrationError. Where the login may not make roles, one line says so with the SQL for an administrator, and
-    the login itself serves for all sides.
+    Where only the sides have DSNs, none of them may change the schema: it is only checked. Where the login may not make
+    roles, one line says so with the SQL for an administrator, and the login itself serves for all sides. Raises
+    MigrationError.
     """
+    if settings.database_url is None and settings.side_urls:
+        check(conninfo)
+        return Dsns(conninfo, settings, with_roles=False)
     applied = migrate(conninfo)
     if applied:
         log.info("migrated", applied=applied)
@@ -90,8 +92,9 @@ def prepare(conninfo: str, settings: Settings) -> Dsns:
 
 
 def _check_urls(settings: Settings) -> None:
-    for name in URLS:
-        url: SecretStr | None = getattr(settings, name)
+    urls = {"database_url": settings.database_url}
+    urls |= {f"{side}_database_url": url for side, url in settings.side_urls.items()}
+    for name, url in urls.items():
         try:
             conninfo_to_dict(url.get_secret_value() if url else "")
         except psycopg.ProgrammingError:  # its words repeat parts of the address, which may be secret

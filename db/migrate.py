@@ -42,7 +42,7 @@ def migrate(conninfo: str) -> list[str]:
 
 
 def check(conninfo: str) -> None:
-    """Raise MigrationError unless the schema is just the one this code was written for."""
+    """Raise MigrationError unless the schema is just the one this code was written for; nothing is changed."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         missing = [path.name for path in _missing(_applied(connection))]
     if missing:
@@ -51,6 +51,8 @@ def check(conninfo: str) -> None:
 
 def _apply(connection: psycopg.Connection[Any]) -> list[str]:
     applied = _applied(connection)
+    if not applied:
+        connection.execute(statement("migrate/create_migration_table"))
     done = []
     for path in _missing(applied):
         text = path.read_text(encoding="utf-8")
@@ -75,7 +77,8 @@ def _refused(what: str, error: psycopg.Error) -> MigrationError:
 
 
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    connection.execute(statement("migrate/create_migration_table"))
+    if connection.execute("SELECT to_regclass('public.cockpit_migration')").fetchone() == (None,):
+        return {}
     return dict(connection.execute("SELECT name, digest FROM public.cockpit_migration").fetchall())
 
 

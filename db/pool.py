@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from shared.core.errors import Unavailable
 
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 Side = Literal["write", "project", "read"]
 ROLES: dict[Side, str] = {"write": "cockpit_writer", "project": "cockpit_projector", "read": "cockpit_reader"}
 CONNECT_SECONDS = 2
+OPTIONS = (
+    "-c timezone=UTC",
+    "-c search_path=read_model,public",
+    "-c jit=off",
+    r"-c default_transaction_isolation=read\ committed",
+    "-c lock_timeout=5s",
+)
+STATEMENT_MS: dict[Side, int] = {"write": 10_000, "project": 0, "read": 30_000}
+"""How long a statement of a side may take; a projector may have to catch up."""
+
+Answer = TypeVar("Answer")
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
@@ -30,16 +42,12 @@ class Dsns:
     def __init__(self, shared: str, settings: Settings | None = None, *, with_roles: bool = True) -> None:
         self.shared = shared
         self.with_roles = with_roles
-        own = {
-            "write": settings.write_database_url if settings else None,
-            "project": settings.project_database_url if settings else None,
-            "read": settings.read_database_url if settings else None,
-        }
-        self._own = {side: url.get_secret_value() for side, url in own.items() if url is not None}
+        own = settings.side_urls if settings else {}
+        self._own = {side: url.get_secret_value() for side, url in own.items()}
 
     def of(self, side: Side) -> str:
         """Return the conninfo of a side."""
-        options = ["-c timezone=UTC", "-c search_path=read_model,public", "-c jit=off"]
+        options = [*OPTIONS, f"-c statement_timeout={STATEMENT_MS[side]}"]
         base = self._own.get(side, self.shared)
         if side not in self._own and self.with_roles:
             options.append(f"-c role={ROLES[side]}")
@@ -81,6 +89,23 @@ async def _check(connection: Connection) -> None:
     waiting.register(connection.fileno(), select.POLLIN)
     if waiting.poll(0):
         await AsyncConnectionPool.check_connection(connection)
+
+
+async def once_more(pool: AsyncConnectionPool[Connection], ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Return what `ask` does, asked again where the connection it got turned out to be dead: it must change nothing.
+
+    Raises Unavailable when the database does not answer.
+    """
+    try:
+        try:
+            return await ask()
+        except (psycopg.errors.QueryCanceled, PoolTimeout):
+            raise
+        except psycopg.OperationalError:  # the server was restarted: all old connections are dead, it may be back
+            await pool.check()
+            return await ask()
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:  # a pool that times out raises the first
+        raise unavailable(error) from error
 
 
 def unavailable(error: Exception) -> Unavailable:

@@ -49,10 +49,13 @@ class Worker:
                     await _prove_direct(listening)
                     if await self._become_leader(listening):
                         await self._lead(listening, working)
-            except (psycopg.Error, Fenced) as error:
+            except NotDirectError:
+                raise
+            except Exception as error:  # a fault of ours too: the log goes on growing, and a later release may fold it
                 seconds = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
                 self._failures += 1
-                log.warning("projector interrupted", error=repr(error), retry_in=seconds)
+                fault = None if isinstance(error, psycopg.Error | Fenced) else error
+                log.warning("projector interrupted", error=repr(error), retry_in=seconds, exc_info=fault)
                 await self._pause(seconds)
 
     async def _connect(self) -> Connection:
@@ -88,9 +91,9 @@ class Worker:
         """Fold one batch and log it; False when there was nothing to fold."""
         started = perf_counter()
         batch = await projection.advance(self._batch_events)
-        self._failures = 0  # not before: to lead is no success yet, the batch may fail as it did the last time
         if batch is None:
             return False
+        self._failures = 0
         log.info(
             "projected",
             position=batch.position,

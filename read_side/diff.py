@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from shared.core.timeline import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS
 
@@ -37,7 +37,7 @@ class Step(Struct, frozen=True):
     field: str
     before: Value
     after: Value
-    change_timestamp: datetime
+    change_timestamp: Annotated[datetime, Meta(tz=True)]
 
 
 def spans_of_entity(

@@ -1,7 +1,8 @@
 """What every test can ask for: a real PostgreSQL, and a database of its own, cloned from a migrated template.
 
 The server is the one that COCKPIT_TEST_DATABASE_URL names, else one in a container where Docker answers and the image
-can be had, else the embedded one. It is started once, by the process that steers the workers.
+can be had, else the embedded one (with the programs in COCKPIT_TEST_PG_BIN, if that is set). It is started once, by the
+process that steers the workers.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.roles import ensure_roles
 from tests import oracle
+from tests.fuzz_options import FUZZ
 
 Clone = Callable[[], AbstractContextManager[str]]
 SERVER = pytest.StashKey[str]()
@@ -34,6 +36,8 @@ IMAGE = os.environ.get("PG_IMAGE", "postgres:18")
 
 def _in_container(stack: ExitStack) -> str | None:
     """Start a container where Docker answers and the image is at hand; None where not."""
+    if "DOCKER_HOST" not in os.environ and not Path("/var/run/docker.sock").exists():
+        return None
     try:
         client = docker.from_env()
         stack.callback(client.close)
@@ -54,13 +58,29 @@ def _start_server(stack: ExitStack) -> str:
         return contained
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cockpit-test-")))
     folder.chmod(0o755)
-    return stack.enter_context(EmbeddedPostgres(folder, settings={"fsync": "off", "max_connections": "200"})).dsn(
-        "postgres"
+    programs = os.environ.get("COCKPIT_TEST_PG_BIN")
+    server = EmbeddedPostgres(
+        folder,
+        bin_dir=Path(programs) if programs else None,
+        settings={"fsync": "off", "max_connections": "200"},
     )
+    return stack.enter_context(server).dsn("postgres")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the command line say how hard to fuzz."""
+    parser.addoption("--fuzz-examples", type=int, default=FUZZ.examples, help="examples thrown at each operation")
+    parser.addoption("--fuzz-seed", type=int, default=FUZZ.seed, help="the seed they are drawn with")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Print the seed, so that what was found can be found again."""
+    return f"fuzz: {FUZZ.examples} examples an operation, seed {FUZZ.seed}"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the server once; the workers are told where it is."""
+    FUZZ.examples, FUZZ.seed = config.option.fuzz_examples, config.option.fuzz_seed
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[SERVER], config.stash[TEMPLATE] = worker_input["server"], worker_input["template"]

@@ -12,7 +12,7 @@ from read_side.shapes import AuditOut
 from shared.core.errors import Unauthenticated, invalid
 from shared.http.auth import authorize
 from shared.http.requests import read_query
-from shared.http.routes import operation
+from shared.http.routes import READ_HEADERS, operation
 from shared.http.shapes import Page
 
 router = APIRouter()
@@ -27,6 +27,7 @@ router = APIRouter()
     scope="read",
     query=AuditQuery,
     headers=[answers.IF_NONE_MATCH],
+    gives=READ_HEADERS,
     answers={200: Page[AuditOut], 304: None},
 )
 async def list_audit(request: Request) -> Response:

@@ -11,7 +11,7 @@ from read_side.questions import Filters, Order
 from shared.core.errors import invalid, not_supported_yet
 from shared.http.auth import authorize
 from shared.http.requests import read_query, read_uid
-from shared.http.routes import READ_PROBLEMS, operation
+from shared.http.routes import READ_HEADERS, READ_PROBLEMS, operation
 from shared.http.shapes import EntityOut, Page
 
 router = APIRouter()
@@ -27,6 +27,7 @@ router = APIRouter()
     anonymous=True,
     query=EntitiesQuery,
     headers=[answers.IF_NONE_MATCH],
+    gives=READ_HEADERS,
     answers={200: Page[EntityOut], 304: None},
 )
 async def list_entities(request: Request) -> Response:
@@ -63,6 +64,7 @@ async def listed(request: Request, model: type[EntitiesQuery | AsOfQuery], order
     anonymous=True,
     query=ReadQuery,
     headers=[answers.IF_NONE_MATCH],
+    gives=READ_HEADERS,
     answers={200: EntityOut, 304: None},
     problems=(*READ_PROBLEMS, 404),
 )

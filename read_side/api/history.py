@@ -10,7 +10,7 @@ from read_side.queries import ReadModel
 from read_side.shapes import VersionOut
 from shared.http.auth import authorize
 from shared.http.requests import read_query, read_uid
-from shared.http.routes import READ_PROBLEMS, operation
+from shared.http.routes import READ_HEADERS, READ_PROBLEMS, operation
 from shared.http.shapes import Page
 
 router = APIRouter()
@@ -26,6 +26,7 @@ router = APIRouter()
     anonymous=True,
     query=PageQuery,
     headers=[answers.IF_NONE_MATCH],
+    gives=READ_HEADERS,
     answers={200: Page[VersionOut], 304: None},
     problems=(*READ_PROBLEMS, 404),
 )

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from read_side.diff import Mode
 from read_side.questions import Asked, Order, Slice
 from shared.core.errors import Invalid
-from shared.http.instants import parse_instant
+from shared.http.instants import SCHEMA, parse_instant
 from shared.http.paging import LAST_PAGE
 from shared.http.requests import Query, Text
 
@@ -48,7 +48,7 @@ def _uid(text: str) -> UUID:
     return uid
 
 
-Instant = Annotated[datetime, PlainValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+Instant = Annotated[datetime, PlainValidator(_instant), WithJsonSchema(SCHEMA)]
 Uid = Annotated[UUID, PlainValidator(_uid), WithJsonSchema({"type": "string", "format": "uuid"})]
 Search = Annotated[
     Text, StringConstraints(max_length=MAX_SEARCH), WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH})

@@ -15,7 +15,7 @@ from read_side.questions import Window
 from shared.core.errors import FieldError, Invalid, invalid
 from shared.http.auth import authorize
 from shared.http.requests import read_query
-from shared.http.routes import operation
+from shared.http.routes import READ_HEADERS, operation
 from shared.http.shapes import EntityOut, Page
 
 router = APIRouter()
@@ -31,6 +31,7 @@ router = APIRouter()
     anonymous=True,
     query=AsOfQuery,
     headers=[answers.IF_NONE_MATCH],
+    gives=READ_HEADERS,
     answers={200: Page[EntityOut], 304: None},
 )
 async def list_entities_as_of(request: Request) -> Response:
@@ -49,6 +50,7 @@ async def list_entities_as_of(request: Request) -> Response:
     anonymous=True,
     query=DiffQuery,
     headers=[answers.IF_NONE_MATCH],
+    gives=READ_HEADERS,
     answers={200: Page[EntityDiff], 304: None},
 )
 async def get_diff(request: Request) -> Response:

@@ -11,7 +11,7 @@ from read_side.api.parameters import TimelessPageQuery
 from read_side.queries import ReadModel
 from shared.http.auth import authorize
 from shared.http.requests import read_query
-from shared.http.routes import operation
+from shared.http.routes import READ_HEADERS, operation
 from shared.http.shapes import Page, TypeOut
 
 router = APIRouter()
@@ -27,6 +27,7 @@ router = APIRouter()
     anonymous=True,
     query=TimelessPageQuery,
     headers=[answers.IF_NONE_MATCH],
+    gives=READ_HEADERS,
     answers={200: Page[TypeOut], 304: None},
 )
 async def list_entity_types(request: Request) -> Response:
@@ -44,6 +45,7 @@ async def list_entity_types(request: Request) -> Response:
     anonymous=True,
     query=TimelessPageQuery,
     headers=[answers.IF_NONE_MATCH],
+    gives=READ_HEADERS,
     answers={200: Page[TypeOut], 304: None},
 )
 async def list_detail_types(request: Request) -> Response:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
 from shared.core.errors import invalid
+
+SCHEMA: dict[str, Any] = {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]}
+"""What the OpenAPI document says of an instant that comes in."""
 
 _SHAPE = re.compile(
     r"(\d{4}-\d\d-\d\d)"

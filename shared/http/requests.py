@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -16,8 +17,15 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MOST_ERRORS = 100
+"""How many wrong fields one answer names."""
+
 LATER = {"known_at", "position", "known_from", "known_to", "effective_until", "cursor", "include"}
 """Parts of the contract that come later: refused by name until then."""
+
+TOO_SHORT = {"string_too_short", "too_short"}
+TOO_LONG = {"string_too_long", "too_long"}
+"""What pydantic calls the length of a string, whether it counts characters itself or items of what a validator left."""
 
 
 def _storable(text: str) -> str:
@@ -45,9 +53,9 @@ class Query(BaseModel):
 def field_errors(error: ValidationError) -> list[FieldError]:
     """Return what a model found wrong, one entry a field, in our words where pydantic's are for programmers."""
     found = []
-    for item in error.errors(include_url=False, include_context=True, include_input=False):
+    for item in error.errors(include_url=False, include_context=True, include_input=False)[:MOST_ERRORS]:
         place = [str(part) for part in item["loc"]]
-        name = ".".join(place) or "nonfield_errors"
+        name = ".".join(place) or "non_field_errors"
         code = item["type"]
         if code == "extra_forbidden" and place and place[-1] in LATER:
             found.append(FieldError(name, f"{place[-1]} is not supported yet.", "not_supported_yet"))
@@ -55,33 +63,66 @@ def field_errors(error: ValidationError) -> list[FieldError]:
             found.append(FieldError(name, "Unknown field.", "unknown"))
         elif code == "missing":
             found.append(FieldError(name, "This field is required.", "required"))
+        elif code in TOO_SHORT:
+            found.append(FieldError(name, "This field may not be blank.", "blank"))
+        elif code in TOO_LONG:
+            most = item.get("ctx", {}).get("max_length")
+            found.append(FieldError(name, f"Ensure this field has no more than {most} characters.", "too_long"))
         else:
             found.append(FieldError(name, item["msg"].removeprefix("Value error, "), code))
     return found
 
 
-async def read_body(request: Request, model: type[Model], *, optional: bool = False) -> Model:
+async def read_body(
+    request: Request, model: type[Model], *, optional: bool = False, query: type[BaseModel] = Query
+) -> Model:
     """Return the JSON body as the model has it; call it after the caller was checked.
 
     Raises 415 for another content type, 413 beyond the limit (the `max_body_bytes` of the app's state), Invalid for
-    all that is wrong inside. An `optional` body may be missing altogether, with or without a content type.
+    all that is wrong inside, and for a query string that holds what `query` does not know: nothing, unless it is given.
+    An `optional` body may be missing altogether, with or without a content type.
     """
+    read_query(request, query)
     raw = await read_bytes(request)
     if not raw and optional:
         raw = b"{}"
     elif request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "The body must be application/json.")
     try:
-        return model.model_validate_json(raw)
+        body = model.model_validate_json(raw)
+        json.loads(raw, object_pairs_hook=_members, parse_constant=_no_number, parse_int=str)
+    except _Malformed as error:
+        raise invalid("non_field_errors", f"Malformed JSON: {error}", "malformed_json") from None
     except ValidationError as error:
         found = field_errors(error)
         if any(item.code == "json_invalid" for item in found):
-            raise invalid("nonfield_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
+            raise invalid("non_field_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
         raise Invalid(found) from None
+    return body
+
+
+class _Malformed(Exception):
+    """What the model's own parser lets pass, and RFC 8259 does not."""
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Take the members of an object, each name once: of two values one would be ignored."""
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in members if names.count(name) > 1)
+        raise invalid(twice, "Given more than once.", "repeated")
+    return members
+
+
+def _no_number(name: str) -> float:
+    raise _Malformed(f"{name} is not a number that JSON has.")
 
 
 async def read_bytes(request: Request) -> bytes:
-    """Return the raw body, refusing it with 413 as soon as it is over the limit."""
+    """Return the raw body, refusing it with 413 as soon as it is over the limit, with 415 when it is compressed."""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise HTTPException(415, "The body must not be compressed.", {"Accept-Encoding": "identity"})
     limit: int = request.app.state.max_body_bytes
     chunks, size = [], 0
     async for chunk in request.stream():
@@ -89,6 +130,7 @@ async def read_bytes(request: Request) -> bytes:
         if size > limit:
             raise HTTPException(413, f"The body is over {limit} bytes.")
         chunks.append(chunk)
+    request.state.body_bytes = size
     return b"".join(chunks)
 
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from shared.core.rows import DetailVersion, EntityVersion
 
 Item = TypeVar("Item")
+
+Instant = Annotated[datetime, Meta(tz=True)]
+"""An instant as it goes out."""
+
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+"""A SHA-256 in hexadecimal digits."""
 
 encode = msgspec.json.Encoder().encode
 
@@ -23,10 +29,10 @@ class DetailOut(Struct):
     id: int
     detail_type: str
     detail_value: str
-    valid_from: datetime
-    valid_to: datetime | None
+    valid_from: Instant
+    valid_to: Instant | None
     is_current: bool
-    hashdiff: str
+    hashdiff: Hash
 
 
 class EntityOut(Struct):
@@ -36,10 +42,10 @@ class EntityOut(Struct):
     entity_uid: UUID
     display_name: str
     entity_type: str
-    valid_from: datetime
-    valid_to: datetime | None
+    valid_from: Instant
+    valid_to: Instant | None
     is_current: bool
-    hashdiff: str
+    hashdiff: Hash
     entity_details: list[DetailOut]
 
 

@@ -1,0 +1,1 @@
+"""Parts of the service on a real database."""

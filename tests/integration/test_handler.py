@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from cockpit.app import build_app
 from cockpit.services import Writers, writers
 from db.pool import Dsns
-from shared.core.errors import Contended, PreconditionFailed, Unavailable
+from shared.core.errors import Invalid, PreconditionFailed, Unavailable
 from shared.core.events import EntityRegistered, Kind, Metadata, entity_stream
 from shared.settings import Settings
 from tests.integration.proxy import proxied
@@ -184,12 +184,13 @@ def test_a_full_queue_is_a_503_and_what_is_in_it_is_still_appended(database: str
     asyncio.run(run())
 
 
-def test_a_command_that_never_finds_a_clock_that_agrees_gives_up(database: str) -> None:
+def test_a_process_whose_clock_is_ahead_cannot_write_into_the_future_of_the_log(database: str) -> None:
     async def run() -> None:
         async with writers(Dsns(database), SETTINGS) as writing:
             await register_types(writing.handler)
-            fast = Handler(writing.handler._store, writing.handler._batcher, lambda: datetime(2999, 1, 1, tzinfo=UTC))
-            with pytest.raises(Contended):
+            slow = writing.handler
+            fast = Handler(slow._store, slow._batcher, slow._admission, lambda: datetime(2999, 1, 1, tzinfo=UTC))
+            with pytest.raises(Invalid, match="future"):
                 await fast.entity(uuid4(), replace(JOHN, effective_at=datetime(2998, 1, 1, tzinfo=UTC)), REQUEST)
 
     asyncio.run(run())

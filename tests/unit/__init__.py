@@ -1,0 +1,1 @@
+"""What needs nothing but itself."""

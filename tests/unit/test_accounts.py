@@ -14,7 +14,7 @@ from db.accounts import IssuedToken, allowed_scopes
 from db.login_limiter import LoginLimiter
 from db.passwords import HASHES_AT_ONCE, Passwords, check_password
 from shared.core.errors import Invalid
-from shared.http import routes
+from shared.http import openapi
 from write_side.api import auth
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -112,7 +112,7 @@ def test_users_of_one_address_share_its_bucket_alone() -> None:
 def test_the_document_names_all_bodies_that_are_taken() -> None:
     app = FastAPI()
     app.include_router(auth.router, prefix="/api/v1")
-    routes.document(app)
+    openapi.document(app)
     path = app.openapi()["paths"]["/api/v1/auth/token"]
     assert set(path) == {"post", "delete"}
     assert set(path["post"]["requestBody"]["content"]) == {

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
 from msgspec import Struct
 from pydantic import AfterValidator, Field, SecretStr, StringConstraints, ValidationError
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -18,9 +16,10 @@ from db.accounts import Accounts
 from db.passwords import PASSWORD_CHARACTERS
 from shared.core.errors import FieldError, Forbidden, Invalid, Unauthenticated, invalid
 from shared.http.auth import authorize, token_hash
-from shared.http.requests import Body, field_errors, read_body, read_bytes
+from shared.http.openapi import JSON
+from shared.http.requests import Body, Query, field_errors, read_body, read_bytes, read_query
 from shared.http.routes import operation
-from shared.http.shapes import encode
+from shared.http.shapes import Instant, encode
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -64,7 +63,7 @@ class TokenOut(Struct):
     """A token, shown this once: when it expires (null: never) and what it opens."""
 
     token: str
-    expires_at: datetime | None
+    expires_at: Instant | None
     scopes: list[str]
 
 
@@ -76,8 +75,9 @@ class TokenOut(Struct):
     tag="auth",
     scope=None,
     body=Credentials,
+    body_types=(JSON, URLENCODED, MULTIPART),
     answers={200: TokenOut},
-    problems=(400, 413, 415, 429, 503),
+    problems=(400, 406, 413, 415, 429, 503),
 )
 async def create_token(request: Request) -> Response:
     """Exchange a username and a password, as JSON or as a form, for a new token; earlier ones stay valid."""
@@ -102,7 +102,7 @@ async def create_token(request: Request) -> Response:
     tag="auth",
     scope="write",  # for the document: a token is not optional here; any will do
     answers={204: None},
-    problems=(401, 503),
+    problems=(400, 401, 406, 503),
 )
 async def revoke_token(request: Request) -> Response:
     """Revoke the token in use, at once."""
@@ -111,6 +111,7 @@ async def revoke_token(request: Request) -> Response:
         raise Unauthenticated("Authentication credentials were not provided.")
     with suppress(Forbidden):  # a valid token may end itself, whatever else it may
         await authorize(request, "read")
+    read_query(request, Query)
     accounts: Accounts = request.app.state.accounts
     await accounts.revoke(token_hash(header.partition(" ")[2].strip()))
     return Response(status_code=204)
@@ -118,6 +119,7 @@ async def revoke_token(request: Request) -> Response:
 
 async def _read_credentials(request: Request) -> Credentials:
     """Return the credentials, from whichever content type; a missing body lacks both fields. Raises as read_body."""
+    read_query(request, Query)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == URLENCODED:
         pairs = _urlencoded(await read_bytes(request))
@@ -158,15 +160,4 @@ def _repeated(pairs: list[tuple[str, Any]]) -> list[str]:
 
 
 def _malformed() -> Invalid:
-    return invalid("nonfield_errors", "Malformed form.", "malformed_form")
-
-
-def _document_forms() -> None:
-    """Let the document name the form bodies beside JSON."""
-    for route in router.routes:
-        if isinstance(route, APIRoute) and route.openapi_extra and "requestBody" in route.openapi_extra:
-            content = route.openapi_extra["requestBody"]["content"]
-            content[URLENCODED] = content[MULTIPART] = content["application/json"]
-
-
-_document_forms()
+    return invalid("non_field_errors", "Malformed form.", "malformed_form")

@@ -7,14 +7,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET
-from pydantic import BaseModel
 
-from shared.http.auth import authorize
+from shared.core.errors import Retired
+from shared.core.timeline import EXISTS
+from shared.http.auth import Principal, authorize
 from shared.http.instants import parse_instant
-from shared.http.requests import read_body, read_query, read_uid
-from shared.http.routes import WRITE_PROBLEMS, operation
-from shared.http.shapes import EntityOut, encode, entity_out
-from write_side import ids
+from shared.http.requests import Body, read_body, read_query, read_uid
+from shared.http.routes import WRITE_HEADERS, WRITE_PROBLEMS, operation
+from shared.http.shapes import EntityOut, entity_out
 from write_side.api.bodies import (
     DatedQuery,
     PatchEntity,
@@ -24,23 +24,22 @@ from write_side.api.bodies import (
     details_of,
     given,
 )
-from write_side.api.commands import HEADERS, answer, command_request, writing
+from write_side.api.commands import HEADERS, answer, command_request, refuse_if_match, writing
 from write_side.entity import Entity, Register, Reopen, Replace, Retire, Revise
 from write_side.handler import Outcome
 
 router = APIRouter()
-PROBLEMS = (*WRITE_PROBLEMS, 404)
+PROBLEMS = (*WRITE_PROBLEMS, 404, 409, 412, 428)
+GIVES = (*WRITE_HEADERS, "ETag")
 PATH = "/entities/{entity_uid}"
 
 
-def _content(body: BaseModel) -> bytes:
-    """Return the canonical content of a body: what was sent, in the order of the model."""
-    return body.model_dump_json(exclude_unset=True).encode()
-
-
-def _shape(entity: Entity) -> EntityOut | None:
+def _shape(entity: Entity) -> EntityOut:
+    """Return the entity as the command left it. Raises Retired: a dated command may be made again after that."""
     timeline = entity.timeline
-    return entity_out(timeline.entity_row, timeline.detail_rows.values()) if timeline.entity_row else None
+    if timeline.entity_row is None:
+        raise Retired(timeline.entity_uid, entity.fields[EXISTS][-1].effective_at)
+    return entity_out(timeline.entity_row, timeline.detail_rows.values())
 
 
 async def _answer(request: Request, outcome: Outcome[Entity], *, status: int = 200, **more: Any) -> Response:  # noqa: ANN401
@@ -56,12 +55,14 @@ async def _answer(request: Request, outcome: Outcome[Entity], *, status: int = 2
     scope="write",
     body=PostEntity,
     headers=("Idempotency-Key", "Prefer"),
+    gives=(*GIVES, "Location"),
     answers={201: EntityOut, 200: EntityOut},
-    problems=WRITE_PROBLEMS,
+    problems=PROBLEMS,
 )
 async def post_entity(request: Request) -> Response:
     """Make an entity known. The same request again is answered as the first time: see Idempotency-Key."""
     principal = await authorize(request, "write")
+    refuse_if_match(request)
     body = await read_body(request, PostEntity)
     command = Register(
         display_name=body.display_name,
@@ -69,8 +70,10 @@ async def post_entity(request: Request) -> Response:
         details=details_of(body),
         effective_at=body.instant(),
     )
-    details = command_request(request, principal, _content(body), status=201, replay_content=body.entity_uid is None)
-    outcome = await writing(request).handler.entity(body.entity_uid or ids.uuid7(), command, details)
+    details = command_request(
+        request, principal, [body.entity_uid, command], status=201, replay_content=body.entity_uid is None
+    )
+    outcome = await writing(request).handler.entity(body.entity_uid, command, details)
     first = outcome.event_id is not None and (not outcome.replayed or "idempotency-key" in request.headers)
     location = f"{request.url.path}/{outcome.state.timeline.entity_uid}"
     return await _answer(request, outcome, status=201 if first else 200, location=location)
@@ -85,6 +88,7 @@ async def post_entity(request: Request) -> Response:
     scope="write",
     body=PatchEntity,
     headers=HEADERS,
+    gives=GIVES,
     answers={200: EntityOut},
     problems=PROBLEMS,
 )
@@ -100,7 +104,7 @@ async def patch_entity(request: Request) -> Response:
         details=details_of(body),
         effective_at=body.instant(),
     )
-    return await _execute(request, uid, command, command_request(request, principal, _content(body), status=200))
+    return await _execute(request, principal, uid, command)
 
 
 @operation(
@@ -112,6 +116,7 @@ async def patch_entity(request: Request) -> Response:
     scope="write",
     body=PutEntity,
     headers=HEADERS,
+    gives=GIVES,
     answers={200: EntityOut},
     problems=PROBLEMS,
 )
@@ -127,7 +132,7 @@ async def put_entity(request: Request) -> Response:
         details=details_of(body),
         effective_at=body.instant(),
     )
-    return await _execute(request, uid, command, command_request(request, principal, _content(body), status=200))
+    return await _execute(request, principal, uid, command)
 
 
 @operation(
@@ -138,7 +143,9 @@ async def put_entity(request: Request) -> Response:
     tag="entities",
     scope="write",
     body=ReopenEntity,
+    body_optional=True,
     headers=HEADERS,
+    gives=GIVES,
     answers={200: EntityOut},
     problems=PROBLEMS,
 )
@@ -153,7 +160,7 @@ async def reopen_entity(request: Request) -> Response:
         details=details_of(body),
         effective_at=body.instant(),
     )
-    return await _execute(request, uid, command, command_request(request, principal, _content(body), status=200))
+    return await _execute(request, principal, uid, command)
 
 
 @operation(
@@ -165,6 +172,7 @@ async def reopen_entity(request: Request) -> Response:
     scope="write",
     query=DatedQuery,
     headers=HEADERS,
+    gives=GIVES,
     answers={204: None},
     problems=PROBLEMS,
 )
@@ -173,11 +181,14 @@ async def delete_entity(request: Request) -> Response:
     principal = await authorize(request, "write")
     uid = read_uid(request.path_params)
     query = read_query(request, DatedQuery)
+    await read_body(request, Body, optional=True, query=DatedQuery)  # empty: what it said would be ignored
     at = parse_instant("effective_at", query.effective_at) if query.effective_at else None
-    details = command_request(request, principal, encode(at), status=204)
-    outcome = await writing(request).handler.entity(uid, Retire(effective_at=at), details)
-    return await answer(request, outcome, None, status=204)
+    command = Retire(effective_at=at)
+    details = command_request(request, principal, command, status=204)
+    outcome = await writing(request).handler.entity(uid, command, details)
+    return await answer(request, outcome, None, status=204, etag=outcome.state.etag)
 
 
-async def _execute(request: Request, uid: UUID, command: Revise | Replace | Reopen, details: Any) -> Response:  # noqa: ANN401
+async def _execute(request: Request, principal: Principal, uid: UUID, command: Revise | Replace | Reopen) -> Response:
+    details = command_request(request, principal, command, status=200)
     return await _answer(request, await writing(request).handler.entity(uid, command, details))

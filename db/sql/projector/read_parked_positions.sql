@@ -1,2 +1,2 @@
--- The events that are parked: the read model is without them; called by projector/verify.py.
+-- The events that are parked; called by projector/verify.py.
 SELECT position FROM parked_event
