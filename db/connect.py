@@ -20,12 +20,9 @@ from db.roles import ensure_roles
 from shared.core.errors import CockpitError
 
 if TYPE_CHECKING:
-    from pydantic import SecretStr
-
     from shared.settings import Settings
 
 DATABASE = "cockpit"
-URLS = ("database_url", "write_database_url", "read_database_url", "project_database_url")
 
 log = structlog.get_logger()
 
@@ -95,8 +92,9 @@ def prepare(conninfo: str, settings: Settings) -> Dsns:
 
 
 def _check_urls(settings: Settings) -> None:
-    for name in URLS:
-        url: SecretStr | None = getattr(settings, name)
+    urls = {"database_url": settings.database_url}
+    urls |= {f"{side}_database_url": url for side, url in settings.side_urls.items()}
+    for name, url in urls.items():
         try:
             conninfo_to_dict(url.get_secret_value() if url else "")
         except psycopg.ProgrammingError:  # its words repeat parts of the address, which may be secret

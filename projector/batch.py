@@ -133,10 +133,11 @@ def _by_entity(rows: Sequence[tuple[Any, ...]], writes: Writes) -> dict[UUID, li
             writes.park(position, stream, BEHIND)
             continue
         try:
-            recorded, uid = decode(*row), uid_of(stream)
-        except (CannotFold, ValueError) as error:  # the second: an entity's stream without its uuid
+            recorded = decode(*row)
+        except CannotFold as error:
             writes.park(position, stream, str(error))
             continue
+        uid = uid_of(stream)
         if uid is not None:
             events[uid].append(recorded)
         elif isinstance(recorded.event, RegistryEvent):

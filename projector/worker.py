@@ -91,7 +91,6 @@ class Worker:
         """Fold one batch and log it; False when there was nothing to fold."""
         started = perf_counter()
         batch = await projection.advance(self._batch_events)
-        self._failures = 0  # not before: to lead is no success yet, the batch may fail as it did the last time
         if batch is None:
             return False
         log.info(
