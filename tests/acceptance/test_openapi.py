@@ -175,6 +175,13 @@ def test_a_diff_takes_both_names_of_its_ends() -> None:
     assert not {name for name in _parameters("GET /api/v1/diff", "query") if name.endswith("_")}
 
 
+def test_bodies_tell_their_limits() -> None:
+    members = SPEC["components"]["schemas"]["PostType"]["properties"]
+    assert members["code"]["pattern"] == "^[A-Z0-9_]{1,50}$"
+    assert (members["name"]["minLength"], members["name"]["maxLength"]) == (1, 255)
+    assert members["description"]["maxLength"] == 10_000
+
+
 def test_instants_and_nulls_are_told() -> None:
     entity = SPEC["components"]["schemas"]["EntityOut"]["properties"]
     assert entity["valid_from"] == {"type": "string", "format": "date-time"}

@@ -22,8 +22,10 @@ def _required_when_given(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
+CODE = "^[A-Z0-9_]{1,50}$"
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=255)]
 Code = Annotated[Text, StringConstraints(min_length=1, max_length=50)]
+NewCode = Annotated[Text, StringConstraints(pattern=CODE), Field(json_schema_extra={"pattern": CODE})]
 DetailValue = Annotated[Text, StringConstraints(min_length=1, max_length=10_000)]
 Dated = Annotated[Text, WithJsonSchema(SCHEMA)]
 SINCE = "RFC 3339, or a date: since when this is so; now when absent."
@@ -116,7 +118,7 @@ class DatedQuery(Query):
 class PostType(Body):
     """A new type."""
 
-    code: Annotated[Text, StringConstraints(pattern="^[A-Z0-9_]{1,50}$")]
+    code: NewCode
     name: Name
     description: Annotated[Text, StringConstraints(max_length=10_000)] = ""
     is_active: bool = True
