@@ -163,3 +163,9 @@ def test_where_it_is_mandatory_a_change_without_if_match_is_428(
     problem(careful.write(method, path + below, body), 428, code="precondition_required")
     assert careful.head() == head
     assert matching(careful, method, path + below, body, "*").is_success
+
+
+def test_where_it_is_mandatory_the_same_registration_again_is_none(careful: Service) -> None:
+    made = {"display_name": "Jo", "entity_type": "PERSON", "entity_uid": str(uuid4())}
+    assert careful.write("POST", "entities", made).status_code == 201
+    assert careful.write("POST", "entities", made).status_code == 200

@@ -133,9 +133,9 @@ def test_every_command_has_its_headers_and_needs_a_token() -> None:
 def test_what_changes_an_entity_may_build_on_a_version() -> None:
     for name in COMMANDS:
         about_entities = "/entities" in name
-        builds = about_entities and name != "POST /api/v1/entities"  # what is new has no version yet
-        assert ("If-Match" in _parameters(name, "header")) == builds, name
-        assert ({409, 412, 428} <= _statuses(name)) == about_entities, name
+        has_versions = "{entity_uid}" in name
+        assert ("If-Match" in _parameters(name, "header")) == has_versions, name
+        assert ({404, 412, 428} <= _statuses(name)) == has_versions, name
         for status in _statuses(name) & {200, 201, 204}:
             assert ("ETag" in _headers(name, status)) == about_entities, name
 
@@ -174,6 +174,13 @@ def test_who_must_wait_is_told_how_long() -> None:
 def test_a_diff_takes_both_names_of_its_ends() -> None:
     assert {"from", "to", "from_date", "to_date"} <= _parameters("GET /api/v1/diff", "query")
     assert not {name for name in _parameters("GET /api/v1/diff", "query") if name.endswith("_")}
+
+
+def test_bodies_tell_their_limits() -> None:
+    members = SPEC["components"]["schemas"]["PostType"]["properties"]
+    assert members["code"]["pattern"] == "^[A-Z0-9_]{1,50}$"
+    assert (members["name"]["minLength"], members["name"]["maxLength"]) == (1, 255)
+    assert members["description"]["maxLength"] == 10_000
 
 
 def test_instants_and_nulls_are_told() -> None:

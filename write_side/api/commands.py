@@ -50,12 +50,19 @@ def writing(request: Request) -> Writing:
 
 
 def command_request(
-    request: Request, principal: Principal, asked: object, *, status: int, replay_content: bool = False
+    request: Request,
+    principal: Principal,
+    asked: object,
+    *,
+    status: int,
+    is_new: bool = False,
+    replay_content: bool = False,
 ) -> handler.Request:
     """Return what a command comes with.
 
-    `asked` is what the request asks for, however it was written; `status` is what it answers the first time. With
-    `replay_content` a request without Idempotency-Key is known by its content for a while.
+    `asked` is what the request asks for, however it was written; `status` is what it answers the first time. What
+    `is_new` builds on no version; with `replay_content` a request without Idempotency-Key is known by its content for
+    a while.
     """
     services = writing(request)
     path = request.scope["path"].lower()  # a uid is the same in either case
@@ -76,7 +83,7 @@ def command_request(
         context=origin(request),
         receipt=receipt,
         if_match=[tag.strip() for tag in if_match.split(",")] if "if-match" in request.headers else None,
-        must_match=services.require_if_match,
+        must_match=services.require_if_match and not is_new,
         size=getattr(request.state, "body_bytes", 0) * MEMORY_OF_A_BYTE,
     )
 

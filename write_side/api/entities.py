@@ -57,7 +57,7 @@ async def _answer(request: Request, outcome: Outcome[Entity], *, status: int = 2
     headers=("Idempotency-Key", "Prefer"),
     gives=(*GIVES, "Location"),
     answers={201: EntityOut, 200: EntityOut},
-    problems=PROBLEMS,
+    problems=(*WRITE_PROBLEMS, 409),
 )
 async def post_entity(request: Request) -> Response:
     """Make an entity known. The same request again is answered as the first time: see Idempotency-Key."""
@@ -70,9 +70,9 @@ async def post_entity(request: Request) -> Response:
         details=details_of(body),
         effective_at=body.instant(),
     )
-    details = command_request(
-        request, principal, [body.entity_uid, command], status=201, replay_content=body.entity_uid is None
-    )
+    asked = [body.entity_uid, command]
+    by_content = body.entity_uid is None
+    details = command_request(request, principal, asked, status=201, is_new=True, replay_content=by_content)
     outcome = await writing(request).handler.entity(body.entity_uid, command, details)
     first = outcome.event_id is not None and (not outcome.replayed or "idempotency-key" in request.headers)
     location = f"{request.url.path}/{outcome.state.timeline.entity_uid}"
