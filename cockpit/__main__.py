@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import code
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +20,6 @@ from cockpit import logs
 from cockpit.accounts_cli import token, user
 from cockpit.fixtures import load
 from cockpit.openapi import OutOfDate, render
-from cockpit.reload import run as run_anew
 from cockpit.serve import Parts, bind, run
 from cockpit.services import writers
 from db.accounts import Accounts
@@ -66,7 +66,7 @@ def serve(
 ) -> None:
     """Run everything in one process: database (unless you have your own), projector, API. Ctrl-C stops it."""
     if reload:
-        raise typer.Exit(run_anew([sys.executable, "-m", "cockpit", "serve"]))
+        os.execv(sys.executable, [sys.executable, "-m", "cockpit.reload"])  # noqa: S606  # no shell is the point
     settings = Settings()
     with bind(settings) as listening, database(settings, join=False) as found:
         dsns = prepare(found.conninfo, settings)

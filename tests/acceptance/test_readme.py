@@ -21,7 +21,13 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[str]:
-    """The address of a service as `make run` starts it, with a data directory and a port of its own."""
+    """The address of a service as `make run` starts it, with a data directory and a port of its own.
+
+    COCKPIT_TEST_SERVICE names one that runs already, COCKPIT_DATABASE_URL its database: as tests/compose.sh does.
+    """
+    if "COCKPIT_TEST_SERVICE" in os.environ:
+        yield os.environ["COCKPIT_TEST_SERVICE"]
+        return
     environment = {**os.environ, "COCKPIT_DATA_DIR": str(tmp_path / "data"), "COCKPIT_PORT": "0"}
     command = [sys.executable, "-m", "cockpit", "serve"]
     with subprocess.Popen(command, cwd=HOME, env=environment, stdout=subprocess.PIPE, text=True) as process:
