@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 GRACE_SECONDS = 5
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients and load balancers keep an idle connection: who closes first must not be us."""
 WATCH_SECONDS = 0.5
 POLL_SECONDS = 0.01
 CATCH_UP_SECONDS = 10.0
@@ -143,6 +145,7 @@ def _server(app: FastAPI, settings: Settings) -> _Server:
             forwarded_allow_ips=settings.trusted_proxies or None,
             http="httptools",
             ws="none",
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )
