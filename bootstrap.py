@@ -1,6 +1,7 @@
 """Make `.venv` hold exactly what requirements.lock names; run by every make target, quick when nothing changed.
 
-uv is used where it works; else `python3 -m venv` and pip. Standard library only: it runs before anything is installed.
+With `--empty` it only makes sure that `.venv` is there. uv is used where it works; else `python3 -m venv` and pip.
+Standard library only: it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ def main() -> None:
     """Install when the lock file, the project file or the interpreter changed since the last time."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         sys.exit(f"bootstrap: Python 3.11 to 3.14 is needed, this is {sys.version.split()[0]}; try PYTHON=python3.13")
+    if sys.argv[1:] == ["--empty"]:
+        installer(sys.executable)
+        return
     wanted = hashlib.sha256(LOCK.read_bytes() + (HOME / "pyproject.toml").read_bytes() + str(HOME).encode()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted and runs(str(VENV / "bin" / "python"), "-c", "import cockpit"):
         return

@@ -19,6 +19,7 @@ from cockpit import logs
 from cockpit.accounts_cli import token, user
 from cockpit.fixtures import load
 from cockpit.openapi import OutOfDate, render
+from cockpit.reload import run as run_anew
 from cockpit.serve import Parts, bind, run
 from cockpit.services import writers
 from db.accounts import Accounts
@@ -60,8 +61,12 @@ def main_options(context: typer.Context) -> None:
 
 
 @cli.command()
-def serve() -> None:
+def serve(
+    *, reload: Annotated[bool, typer.Option("--reload", help="Start anew when a source file is saved.")] = False
+) -> None:
     """Run everything in one process: database (unless you have your own), projector, API. Ctrl-C stops it."""
+    if reload:
+        raise typer.Exit(run_anew([sys.executable, "-m", "cockpit", "serve"]))
     settings = Settings()
     with bind(settings) as listening, database(settings, join=False) as found:
         dsns = prepare(found.conninfo, settings)

@@ -28,7 +28,17 @@ if TYPE_CHECKING:
 
 Sides = Literal["read", "write", "both"]
 API = "/api/v1"
-EXPOSED_HEADERS = ["ETag", "Position", "As-Of", "Event-Id", "Location", "X-Request-Id", "Idempotent-Replayed"]
+EXPOSED_HEADERS = [
+    "ETag",
+    "Position",
+    "As-Of",
+    "Event-Id",
+    "Location",
+    "X-Request-Id",
+    "Idempotent-Replayed",
+    "Preference-Applied",
+    "Retry-After",
+]
 
 
 def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:

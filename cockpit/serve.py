@@ -108,7 +108,7 @@ async def _run(settings: Settings, dsns: Dsns, parts: Parts, on: socket.socket |
         running.append((asyncio.create_task(worker.run(), name="projector"), worker.stop))
     if parts.api is not None and on is not None:
         app = build_app(settings, dsns, parts.api)
-        server = _server(app)
+        server = _server(app, settings)
 
         def stop_server() -> None:
             server.should_exit = True
@@ -131,7 +131,7 @@ async def _run(settings: Settings, dsns: Dsns, parts: Parts, on: socket.socket |
         raise failure
 
 
-def _server(app: FastAPI) -> _Server:
+def _server(app: FastAPI, settings: Settings) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
@@ -139,6 +139,8 @@ def _server(app: FastAPI) -> _Server:
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies or None,
             http="httptools",
             ws="none",
             timeout_graceful_shutdown=GRACE_SECONDS,

@@ -13,6 +13,7 @@ from db.accounts import Accounts
 from db.pool import Dsns, make_pool
 from db.waiting import Waiter
 from read_side.queries import ReadModel
+from write_side.admission import Admission
 from write_side.batcher import Batcher
 from write_side.event_store import EventStore
 from write_side.handler import Handler
@@ -45,10 +46,13 @@ async def writers(dsns: Dsns, settings: Settings) -> AsyncIterator[Writers]:
     """Yield the command side, taking commands until the block ends."""
     async with make_pool(dsns.of("write"), settings.pool_size) as pool:
         store = EventStore(pool)
-        batcher = Batcher(store, queue_commands=settings.queue_commands, batch_commands=settings.batch_commands)
+        batcher = Batcher(store, batch_commands=settings.batch_commands)
+        admission = Admission(commands=settings.queue_commands, size=settings.queue_bytes)
         batcher.start()
         try:
-            yield Writers(Handler(store, batcher, clock), Accounts(pool, login_failures=settings.login_failures))
+            yield Writers(
+                Handler(store, batcher, admission, clock), Accounts(pool, login_failures=settings.login_failures)
+            )
         finally:
             await batcher.stop()
 

@@ -21,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from db.login_limiter import LoginLimiter
 from db.passwords import Passwords, check_password
-from db.pool import Connection, unavailable
+from db.pool import Connection, once_more, unavailable
 from db.queries import statement
 from shared.core.errors import AlreadyRegistered, Unknown, invalid
 from shared.http.auth import SCOPES, Principal, token_hash
@@ -138,7 +138,7 @@ class Accounts:
 
         Of the token's scopes only those count that the account has now.
         """
-        rows = await self._run("find_token", token_hash=token_hash)
+        rows = await once_more(lambda: self._ask("find_token", token_hash=token_hash))
         if not rows:
             return None
         username, scopes, is_admin = rows[0]
@@ -161,7 +161,13 @@ class Accounts:
             return await cursor.fetchall()
 
     async def _run(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401  # what SQL takes
-        async with self._connection() as connection:
+        try:
+            return await self._ask(name, **parameters)
+        except psycopg.OperationalError as error:  # the pool's own errors are among them
+            raise unavailable(error) from error
+
+    async def _ask(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401  # what SQL takes
+        async with self._pool.connection() as connection:
             cursor = await connection.execute(statement(f"auth/{name}"), parameters, prepare=True)
             return await cursor.fetchall() if cursor.description else []
 

@@ -10,20 +10,29 @@ from typing import TYPE_CHECKING
 import psycopg
 import structlog
 from msgspec import Struct
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from db import child
 from db.embedded import DataDirectoryInUse, EmbeddedPostgres
-from db.migrate import migrate
+from db.migrate import check, migrate
 from db.pool import CONNECT_SECONDS, Dsns
 from db.roles import ensure_roles
+from shared.core.errors import CockpitError
 
 if TYPE_CHECKING:
     from shared.settings import Settings
 
 DATABASE = "cockpit"
+URLS = ("database_url", "write_database_url", "read_database_url", "project_database_url")
 
 log = structlog.get_logger()
+
+
+class NotAnAddress(CockpitError):
+    """COCKPIT_{name} is not the address of a PostgreSQL: write postgresql://user:password@host:port/database."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name.upper()
 
 
 class Database(Struct, frozen=True):
@@ -39,10 +48,13 @@ def database(settings: Settings, *, join: bool = True) -> Iterator[Database]:
     """Yield the database for as long as the block runs.
 
     With `join`, an embedded server that another process runs in the same data directory is used as it is; without,
-    that raises DataDirectoryInUse. Raises OperationalError when a server of the user's own does not answer.
+    that raises DataDirectoryInUse. Raises OperationalError when a server of the user's own does not answer, and
+    NotAnAddress where a setting cannot name one.
     """
-    if settings.database_url is not None:
-        conninfo = make_conninfo(settings.database_url.get_secret_value(), connect_timeout=CONNECT_SECONDS)
+    _check_urls(settings)
+    url = settings.database_url or next(iter(settings.side_urls.values()), None)
+    if url is not None:
+        conninfo = make_conninfo(url.get_secret_value(), connect_timeout=CONNECT_SECONDS)
         psycopg.connect(conninfo).close()
         yield Database(conninfo)
         return
@@ -64,9 +76,13 @@ def database(settings: Settings, *, join: bool = True) -> Iterator[Database]:
 def prepare(conninfo: str, settings: Settings) -> Dsns:
     """Bring the schema and the roles up to date, and return where each side connects.
 
-    Raises MigrationError. Where the login may not make roles, one line says so with the SQL for an administrator, and
-    the login itself serves for all sides.
+    Where only the sides have DSNs, none of them may change the schema: it is only checked. Where the login may not make
+    roles, one line says so with the SQL for an administrator, and the login itself serves for all sides. Raises
+    MigrationError.
     """
+    if settings.database_url is None and settings.side_urls:
+        check(conninfo)
+        return Dsns(conninfo, settings, with_roles=False)
     applied = migrate(conninfo)
     if applied:
         log.info("migrated", applied=applied)
@@ -74,6 +90,15 @@ def prepare(conninfo: str, settings: Settings) -> Dsns:
     if missing is not None:
         log.warning("this login may not make roles and serves for all sides; an administrator can run", sql=missing)
     return Dsns(conninfo, settings, with_roles=missing is None)
+
+
+def _check_urls(settings: Settings) -> None:
+    for name in URLS:
+        url = getattr(settings, name)
+        try:
+            conninfo_to_dict(url.get_secret_value() if url else "")
+        except psycopg.ProgrammingError:  # its words repeat parts of the address, which may be secret
+            raise NotAnAddress(name) from None
 
 
 def _running(data_dir: Path) -> str:

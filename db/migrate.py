@@ -15,6 +15,8 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = (4011, 2)
 LOCK_SECONDS = 60.0
 POLL_SECONDS = 0.1
+REFUSALS = (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError)
+"""What a database says that will not; one that is away says OperationalError."""
 
 
 class MigrationError(Exception):
@@ -24,20 +26,23 @@ class MigrationError(Exception):
 def migrate(conninfo: str) -> list[str]:
     """Apply what is missing and return the names of what was applied.
 
-    Raises MigrationError when the database is newer than this code, or when a migration that was applied has been
-    changed since. Of several processes one applies, the others wait (by polling: a blocking lock would be in the way
-    of CREATE INDEX CONCURRENTLY).
+    Raises MigrationError when the database is newer than this code, when a migration that was applied has been changed
+    since, or when the database refuses one: then those before it stay. Of several processes one applies, the others
+    wait (by polling: a blocking lock would be in the way of CREATE INDEX CONCURRENTLY).
     """
     with psycopg.connect(conninfo, autocommit=True, options="-c client_min_messages=warning") as connection:
         _lock(connection)
         try:
             return _apply(connection)
+        except REFUSALS as error:
+            raise _refused("The schema cannot be brought up to date", error) from error
         finally:
-            connection.execute("SELECT pg_advisory_unlock(%s, %s)", LOCK)
+            if not connection.broken:
+                connection.execute("SELECT pg_advisory_unlock(%s, %s)", LOCK)
 
 
 def check(conninfo: str) -> None:
-    """Raise MigrationError unless the schema is just the one this code was written for."""
+    """Raise MigrationError unless the schema is just the one this code was written for; nothing is changed."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
         missing = [path.name for path in _missing(_applied(connection))]
     if missing:
@@ -46,11 +51,13 @@ def check(conninfo: str) -> None:
 
 def _apply(connection: psycopg.Connection[Any]) -> list[str]:
     applied = _applied(connection)
+    if not applied:
+        connection.execute(statement("migrate/create_migration_table"))
     done = []
     for path in _missing(applied):
         text = path.read_text(encoding="utf-8")
         with connection.transaction():
-            connection.execute(text.encode())
+            _run(connection, path.name, text)
             connection.execute(
                 "INSERT INTO public.cockpit_migration (name, digest) VALUES (%s, %s)", (path.name, _digest(text))
             )
@@ -58,8 +65,20 @@ def _apply(connection: psycopg.Connection[Any]) -> list[str]:
     return done
 
 
+def _run(connection: psycopg.Connection[Any], name: str, text: str) -> None:
+    try:
+        connection.execute(text.encode())
+    except REFUSALS as error:
+        raise _refused(name, error) from error
+
+
+def _refused(what: str, error: psycopg.Error) -> MigrationError:
+    return MigrationError(f"{what}: {str(error).partition(chr(10))[0]}.")
+
+
 def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
-    connection.execute(statement("migrate/create_migration_table"))
+    if connection.execute("SELECT to_regclass('public.cockpit_migration')").fetchone() == (None,):
+        return {}
     return dict(connection.execute("SELECT name, digest FROM public.cockpit_migration").fetchall())
 
 

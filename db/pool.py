@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import select
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from shared.core.errors import Unavailable
 
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
 Side = Literal["write", "project", "read"]
 ROLES: dict[Side, str] = {"write": "cockpit_writer", "project": "cockpit_projector", "read": "cockpit_reader"}
 CONNECT_SECONDS = 2
+OPTIONS = (
+    "-c timezone=UTC",
+    "-c search_path=read_model,public",
+    "-c jit=off",
+    r"-c default_transaction_isolation=read\ committed",
+    "-c lock_timeout=5s",
+)
+STATEMENT_MS: dict[Side, int] = {"write": 10_000, "project": 0, "read": 30_000}
+"""How long a statement of a side may take; a projector may have to catch up."""
+
+Answer = TypeVar("Answer")
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
@@ -29,16 +42,12 @@ class Dsns:
     def __init__(self, shared: str, settings: Settings | None = None, *, with_roles: bool = True) -> None:
         self.shared = shared
         self.with_roles = with_roles
-        own = {
-            "write": settings.write_database_url if settings else None,
-            "project": settings.project_database_url if settings else None,
-            "read": settings.read_database_url if settings else None,
-        }
-        self._own = {side: url.get_secret_value() for side, url in own.items() if url is not None}
+        own = settings.side_urls if settings else {}
+        self._own = {side: url.get_secret_value() for side, url in own.items()}
 
     def of(self, side: Side) -> str:
         """Return the conninfo of a side."""
-        options = ["-c timezone=UTC", "-c search_path=read_model,public", "-c jit=off"]
+        options = [*OPTIONS, f"-c statement_timeout={STATEMENT_MS[side]}"]
         base = self._own.get(side, self.shared)
         if side not in self._own and self.with_roles:
             options.append(f"-c role={ROLES[side]}")
@@ -53,17 +62,49 @@ class Dsns:
 
 
 def make_pool(conninfo: str, size: int) -> AsyncConnectionPool[Connection]:
-    """Return a pool of autocommit connections, not yet open; to wait CONNECT_SECONDS for one is an error."""
+    """Return a pool of autocommit connections, not yet open; to wait CONNECT_SECONDS for one is an error.
+
+    It gives up on a connection as soon as its callers do: the pauses between its attempts double, so with more patience
+    it would find a server that was away for an hour an hour late.
+    """
     return AsyncConnectionPool(
         conninfo,
         min_size=1,
         max_size=size,
         timeout=CONNECT_SECONDS,
-        reconnect_timeout=float("inf"),
+        reconnect_timeout=CONNECT_SECONDS,
         open=False,
         kwargs={"autocommit": True},
-        check=None,
+        check=_check,
     )
+
+
+async def once_more(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Return what `ask` does, asked again where its connection died over the question: it must change nothing.
+
+    Raises Unavailable when the database does not answer.
+    """
+    try:
+        try:
+            return await ask()
+        except (psycopg.errors.QueryCanceled, PoolTimeout):
+            raise
+        except psycopg.OperationalError:
+            return await ask()
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:  # a pool that times out raises the first
+        raise unavailable(error) from error
+
+
+async def _check(connection: Connection) -> None:
+    """Raise OperationalError when the server has gone since the connection was last used.
+
+    Then there is something to read, the end of the stream; on a sound idle connection there hardly ever is. So to look
+    costs no round trip.
+    """
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    if waiting.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 def unavailable(error: Exception) -> Unavailable:

@@ -87,18 +87,9 @@ class Projection:
                 for step in steps:
                     writes.add(*step)
         if unsure:
-            known = await states.from_log(self._connection, unsure, self.position)
-        for uid in unsure:
-            folded = 0
-            try:
-                for step in _steps(known[uid], events[uid]):
-                    writes.add(*step)
-                    folded += 1
-            except CannotFold as error:
-                reason = str(error)
-                for recorded in events[uid][folded:]:
-                    writes.park(recorded.position, recorded.stream, reason)
-                    reason = BEHIND
+            known, failed = await states.from_log(self._connection, unsure, self.position)
+            for uid in unsure:
+                _fold_or_park(known[uid], failed.get(uid), events[uid], writes)
         return writes
 
     async def _write(self, writes: Writes, position: int, recorded_at: datetime) -> None:
@@ -114,6 +105,25 @@ class Projection:
                 )
 
 
+def _fold_or_park(timeline: Timeline, failure: CannotFold | None, events: Sequence[Recorded], writes: Writes) -> None:
+    """Fold what can be folded of an entity's events; park the first that cannot, and all behind it.
+
+    With a `failure` the entity's earlier events cannot be folded any more (by a release that does not know them).
+    """
+    folded = 0
+    try:
+        if failure is not None:
+            raise failure
+        for step in _steps(timeline, events):
+            writes.add(*step)
+            folded += 1
+    except CannotFold as error:
+        reason = str(error)
+        for recorded in events[folded:]:
+            writes.park(recorded.position, recorded.stream, reason)
+            reason = BEHIND
+
+
 def _by_entity(rows: Sequence[tuple[Any, ...]], writes: Writes) -> dict[UUID, list[Recorded]]:
     """Return the events of each entity; those of the registry, and those to be parked, go to `writes`."""
     events: defaultdict[UUID, list[Recorded]] = defaultdict(list)
@@ -123,11 +133,10 @@ def _by_entity(rows: Sequence[tuple[Any, ...]], writes: Writes) -> dict[UUID, li
             writes.park(position, stream, BEHIND)
             continue
         try:
-            recorded = decode(*row)
-        except CannotFold as error:
+            recorded, uid = decode(*row), uid_of(stream)
+        except (CannotFold, ValueError) as error:  # the second: an entity's stream without its uuid
             writes.park(position, stream, str(error))
             continue
-        uid = uid_of(stream)
         if uid is not None:
             events[uid].append(recorded)
         elif isinstance(recorded.event, RegistryEvent):

@@ -11,12 +11,17 @@ from psycopg.rows import class_row
 
 from db.queries import statement
 from shared.core.codec import decode
+from shared.core.errors import CannotFold
 from shared.core.events import EntityRegistered, EntityRevised, Recorded, entity_stream, uid_of
 from shared.core.rows import DetailVersion, EntityVersion
 from shared.core.timeline import Timeline, fold
 
 if TYPE_CHECKING:
     from db.pool import Connection
+
+
+STREAM = 2
+"""Where the stream stands in a row of projector/read_streams."""
 
 
 async def from_rows(connection: Connection, events: Mapping[UUID, Sequence[Recorded]]) -> dict[UUID, Timeline]:
@@ -66,18 +71,24 @@ async def from_rows(connection: Connection, events: Mapping[UUID, Sequence[Recor
     return found
 
 
-async def from_log(connection: Connection, uids: Sequence[UUID], up_to: int) -> dict[UUID, Timeline]:
-    """Return entities folded from their whole streams up to a position: the slow path. Raises CannotFold."""
+async def from_log(
+    connection: Connection, uids: Sequence[UUID], up_to: int
+) -> tuple[dict[UUID, Timeline], dict[UUID, CannotFold]]:
+    """Return entities folded from their whole streams up to a position, the slow path; and what could not be, why."""
     found = {uid: Timeline(entity_uid=uid) for uid in uids}
+    failed: dict[UUID, CannotFold] = {}
     cursor = connection.cursor(binary=True)
     parameters = {"streams": [entity_stream(uid) for uid in uids], "up_to": up_to}
     await cursor.execute(statement("projector/read_streams"), parameters, prepare=True)
     for row in await cursor.fetchall():
-        recorded = decode(*row)
-        uid = uid_of(recorded.stream)
-        if uid in found:
-            found[uid], _ = fold(found[uid], recorded)
-    return found
+        uid = uid_of(row[STREAM])
+        if uid is None or uid in failed:
+            continue
+        try:
+            found[uid], _ = fold(found[uid], decode(*row))
+        except CannotFold as error:
+            failed[uid] = error
+    return found, failed
 
 
 def _is_new(batch: Sequence[Recorded]) -> bool:

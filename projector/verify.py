@@ -17,8 +17,8 @@ from psycopg.rows import dict_row, scalar_row
 from db.queries import statement
 from projector.rows import HEAD, Writes, type_columns
 from shared.core.codec import decode
-from shared.core.errors import CockpitError
-from shared.core.events import Kind, RegistryEvent, uid_of
+from shared.core.errors import CannotFold, CockpitError
+from shared.core.events import REGISTRY_STREAM, Kind, RegistryEvent, uid_of
 from shared.core.rows import EntityVersion, Row
 from shared.core.timeline import Timeline, fold
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CHUNK_ENTITIES = 500
+POSITION, STREAM, TYPE = 0, 2, 4
+"""Where these stand in a row of projector/read_by_stream."""
 KEYS = {
     "entity_head": "entity_uid",
     "entity_version": "id",
@@ -71,51 +73,74 @@ def verify(conninfo: str) -> Verified:
             raise BrokenLog(*broken)
         checkpoint = connection.cursor(row_factory=scalar_row)
         position = checkpoint.execute(statement("projector/read_checkpoint")).fetchone() or 0
-        parked_streams = set(checkpoint.execute(statement("projector/read_parked_streams")).fetchall())
-        return _compare(connection, position, parked_streams)
+        parked = set(checkpoint.execute(statement("projector/read_parked_positions")).fetchall())
+        return _compare(connection, position, parked)
 
 
-def _compare(connection: Connection, position: int, parked_streams: set[str]) -> Verified:
+class _Folded:
+    """What the log says, folded as far as it was read: some entities at a time, all types."""
+
+    def __init__(self) -> None:
+        self.types: dict[Kind, dict[str, Cells]] = {kind: {} for kind in Kind}
+        self.timelines: dict[UUID, Timeline] = {}
+        self.writes = Writes()
+        self.stopped: set[str] = set()
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        """Fold one more event. Raises CannotFold for one that has to be parked, and for all behind it in its stream."""
+        stream, uid = row[STREAM], uid_of(row[STREAM])
+        if stream in self.stopped:
+            raise CannotFold(row[POSITION], "an earlier event of its stream is parked")
+        self.stopped.add(stream)  # unless all goes well
+        recorded = decode(*row)
+        if uid is not None:
+            timeline, changes = fold(self.timelines.get(uid) or Timeline(entity_uid=uid), recorded)
+            self.timelines[uid] = timeline
+            self.writes.add(recorded, timeline, changes)
+        elif stream == REGISTRY_STREAM and isinstance(recorded.event, RegistryEvent):
+            _fold_type(self.types[recorded.event.kind], recorded.event)
+        else:
+            raise CannotFold(recorded.position, f"{row[TYPE]} does not belong in this stream")
+        self.stopped.remove(stream)
+
+    def forget_entities(self) -> None:
+        """Begin anew with other entities."""
+        self.timelines, self.writes = {}, Writes()
+
+
+def _compare(connection: Connection, position: int, parked: set[int]) -> Verified:
     totals: Counter[str] = Counter()
-    types: dict[Kind, dict[str, Cells]] = {kind: {} for kind in Kind}
-    timelines: dict[UUID, Timeline] = {}
-    writes, events, parked = Writes(), 0, 0
+    folded, events = _Folded(), 0
     with connection.cursor("verify", binary=True) as cursor:
         cursor.itersize = 2000
         cursor.execute(statement("projector/read_by_stream"), {"up_to": position})
         for row in cursor:
             events += 1
-            if row[2] in parked_streams:
-                parked += 1
-                continue
-            recorded = decode(*row)
-            uid = uid_of(recorded.stream)
-            if uid is None:
-                if isinstance(recorded.event, RegistryEvent):
-                    _fold_type(types[recorded.event.kind], recorded.event)
-                continue
-            if uid not in timelines and len(timelines) >= CHUNK_ENTITIES:
-                _compare_entities(connection, writes, timelines, totals)
-                writes, timelines = Writes(), {}
-            timelines[uid], changes = fold(timelines.get(uid) or Timeline(entity_uid=uid), recorded)
-            writes.add(recorded, timelines[uid], changes)
-    _compare_entities(connection, writes, timelines, totals)
-    for kind, expected in types.items():
-        table = f"{kind}_type"
-        _compare_rows(connection, table, expected.values(), {}, totals)
+            if len(folded.timelines) >= CHUNK_ENTITIES and uid_of(row[STREAM]) not in folded.timelines:
+                _compare_entities(connection, folded, totals)
+                folded.forget_entities()
+            try:
+                folded.add(row)
+            except CannotFold as error:
+                if row[POSITION] not in parked:
+                    raise Different("parked_event", row[POSITION], "position", str(error), None) from error
+                parked.remove(row[POSITION])
+                totals["parked_event"] += 1
+    if parked:
+        raise Different("parked_event", min(parked), "position", "this event can be folded", "parked")
+    _compare_entities(connection, folded, totals)
+    for kind, expected in folded.types.items():
+        _compare_rows(connection, f"{kind}_type", expected.values(), {}, totals)
     counted = connection.cursor(row_factory=dict_row).execute(statement("projector/count_rows")).fetchone() or {}
-    if not parked:
-        for table, count in counted.items():
-            if count != totals[table]:
-                raise Different(table, "as a whole", "count", totals[table], count)
-    return Verified(position, events, totals.total(), parked)
+    for table, count in counted.items():
+        if count != totals[table]:
+            raise Different(table, "as a whole", "count", totals[table], count)
+    return Verified(position, events, totals.total(), totals["parked_event"])
 
 
-def _compare_entities(
-    connection: Connection, writes: Writes, timelines: dict[UUID, Timeline], totals: Counter[str]
-) -> None:
-    uids = {"uids": list(timelines)}
-    heads = ({name: getattr(timeline, name) for name in HEAD} for timeline in timelines.values())
+def _compare_entities(connection: Connection, folded: _Folded, totals: Counter[str]) -> None:
+    writes, uids = folded.writes, {"uids": list(folded.timelines)}
+    heads = ({name: getattr(timeline, name) for name in HEAD} for timeline in folded.timelines.values())
     _compare_rows(connection, "entity_head", heads, uids, totals)
     rows = [(isinstance(row, EntityVersion), _cells(row)) for row in writes.opened.values()]
     _compare_rows(connection, "entity_version", (cells for is_entity, cells in rows if is_entity), uids, totals)

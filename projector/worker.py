@@ -35,6 +35,7 @@ class Worker:
         self._poll_seconds = poll_seconds
         self._batch_events = batch_events
         self._stopping = asyncio.Event()
+        self._failures = 0
 
     def stop(self) -> None:
         """Let the loop end after the batch it is in."""
@@ -42,18 +43,19 @@ class Worker:
 
     async def run(self) -> None:
         """Lead whenever nobody else does, until stopped; faults of the database are waited out."""
-        failures = 0
         while not self._stopping.is_set():
             try:
                 async with await self._connect() as listening, await self._connect() as working:
                     await _prove_direct(listening)
                     if await self._become_leader(listening):
-                        failures = 0
                         await self._lead(listening, working)
-            except (psycopg.Error, Fenced) as error:
-                seconds = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
-                failures += 1
-                log.warning("projector interrupted", error=repr(error), retry_in=seconds)
+            except NotDirectError:
+                raise
+            except Exception as error:  # a fault of ours too: the log goes on growing, and a later release may fold it
+                seconds = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
+                self._failures += 1
+                fault = None if isinstance(error, psycopg.Error | Fenced) else error
+                log.warning("projector interrupted", error=repr(error), retry_in=seconds, exc_info=fault)
                 await self._pause(seconds)
 
     async def _connect(self) -> Connection:
@@ -89,6 +91,7 @@ class Worker:
         """Fold one batch and log it; False when there was nothing to fold."""
         started = perf_counter()
         batch = await projection.advance(self._batch_events)
+        self._failures = 0  # not before: to lead is no success yet, the batch may fail as it did the last time
         if batch is None:
             return False
         log.info(

@@ -6,10 +6,9 @@ from asyncio import get_running_loop
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-import psycopg
 from msgspec import Struct
 
-from db.pool import unavailable
+from db.pool import once_more
 from db.queries import statement
 from read_side import rows as shaped
 from read_side.questions import Asked, Filters, Slice, Trail, Window
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from shared.http.shapes import EntityOut, TypeOut
 
 Item = TypeVar("Item")
+OWN_SECONDS = 0.5
+"""How long a read waits for what its client wrote, where the client did not ask for it."""
 
 
 class Found(Struct, Generic[Item], frozen=True):
@@ -130,7 +131,8 @@ class ReadModel:
         params = {**params, "as_of": asked.as_of}
         wanted = max(asked.min_position, asked.own_position)
         rows = await self._run(name, params, prepare=prepare)
-        deadline = get_running_loop().time() + self._wait_seconds
+        patience = self._wait_seconds if asked.min_position > rows[0][0] else min(self._wait_seconds, OWN_SECONDS)
+        deadline = get_running_loop().time() + patience
         while rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
             await self._waiter.wait_for(wanted, left)
             rows = await self._run(name, params, prepare=prepare)  # told or not: only what is read counts
@@ -141,14 +143,7 @@ class ReadModel:
 
     async def _run(self, name: str, params: dict[str, Any], *, prepare: bool) -> list[Row]:
         """Return the rows of a statement. Raises Unavailable when the database does not answer."""
-        try:
-            try:
-                rows = await self._once(name, params, prepare=prepare)
-            except psycopg.OperationalError:  # the server was restarted: its connections are dead, it may be back
-                await self._pool.check()
-                rows = await self._once(name, params, prepare=prepare)
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:  # a pool that times out raises the first
-            raise unavailable(error) from error
+        rows = await once_more(lambda: self._once(name, params, prepare=prepare))
         if not rows:
             raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
         return rows

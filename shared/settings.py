@@ -34,12 +34,13 @@ class Settings(BaseSettings):
     """How long a read waits for its min_position."""
     poll_seconds: float = Field(1.0, gt=0)
     """How often the projector looks for events when no notification comes."""
-    replay_seconds: float = Field(300.0, ge=0)
+    replay_seconds: float = Field(300.0, ge=0, le=31_536_000)
     """Within which an identical POST without Idempotency-Key gets the first answer again; 0 turns it off."""
     require_if_match: bool = False
     max_body_bytes: int = Field(1_048_576, ge=1024)
     queue_commands: int = Field(2000, ge=1)
-    """How many commands may wait for the log before a client gets 503."""
+    queue_bytes: int = Field(134_217_728, ge=1_048_576)
+    """How many commands may wait, and how large they may be together, before a client gets 503."""
     batch_commands: int = Field(500, ge=1)
     batch_events: int = Field(1000, ge=1)
     """How many events the projector folds in one transaction."""
@@ -49,8 +50,16 @@ class Settings(BaseSettings):
     token_ttl: float | None = Field(None, gt=0)
     login_failures: int = Field(10, ge=1)
     """How many failed log-ins an (account, address) has before it must wait; one comes back every 30 seconds."""
+    trusted_proxies: str = ""
+    """Addresses, separated by commas, whose X-Forwarded-For is believed; * for all."""
     cors_origins: str = ""
     """Origins, separated by commas, whose pages may call the API; * for all."""
+
+    @property
+    def side_urls(self) -> dict[str, SecretStr]:
+        """The DSNs of the sides that have one of their own."""
+        urls = {"write": self.write_database_url, "read": self.read_database_url, "project": self.project_database_url}
+        return {side: url for side, url in urls.items() if url is not None}
 
     @property
     def reads_are_public(self) -> bool:

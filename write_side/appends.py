@@ -25,7 +25,10 @@ class Receipt(Struct, frozen=True):
 
 
 class Append(Struct, frozen=True):
-    """One command to append: on what it was decided (stream, last event id), what it makes happen (event id, event)."""
+    """One command to append: on what it was decided (stream, last event id), what it makes happen (event id, event).
+
+    `size` is about what it takes in memory, in bytes.
+    """
 
     command_id: UUID
     stream: str
@@ -36,18 +39,19 @@ class Append(Struct, frozen=True):
     metadata: Metadata
     receipt: Receipt | None = None
     decided_until: datetime | None = None
+    size: int = 0
 
 
 class Verdict(Struct, frozen=True):
     """What became of a command.
 
-    appended: `position`, `event_id` and `recorded_at` are those of its first event, `version` is the stream's after
-    the command. checked: it had no event, and what it was decided on still holds. conflict: it does not hold.
-    duplicate: as answered the first time; `status` and `request_digest` come from the receipt, or are None when the
-    command id itself was there already: then `version` is that of its first event.
+    appended: `event_id` and `recorded_at` are those of its first event, `position` that of its last, `version` is the
+    stream's after it. checked: it had no event, and what it was decided on still holds. conflict: it does not hold.
+    early: its effective_at has not come yet by the database's clock. duplicate: as answered the first time; `status`
+    and `request_digest` come from the receipt, or are None when the command id itself was there already.
     """
 
-    verdict: Literal["appended", "checked", "conflict", "duplicate"]
+    verdict: Literal["appended", "checked", "conflict", "early", "duplicate"]
     position: int
     event_id: UUID | None
     stream: str

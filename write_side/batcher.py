@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -15,15 +17,17 @@ if TYPE_CHECKING:
     from write_side.appends import Append, Verdict
     from write_side.event_store import EventStore
 
+BATCH_BYTES = 8 * 1024 * 1024
+STOP_SECONDS = 5.0
+
 log = structlog.get_logger()
 
 
 class Batcher:
-    """A bounded queue in front of the event store, emptied by one task, one batch after the other."""
+    """A queue in front of the event store, emptied by one task, one batch after the other."""
 
-    def __init__(self, store: EventStore, *, queue_commands: int, batch_commands: int) -> None:
+    def __init__(self, store: EventStore, *, batch_commands: int) -> None:
         self._store = store
-        self._queue_commands = queue_commands
         self._batch_commands = batch_commands
         self._queue: deque[tuple[Append, asyncio.Future[Verdict]]] = deque()
         self._wake = asyncio.Event()
@@ -35,18 +39,23 @@ class Batcher:
         self._task = asyncio.create_task(self._run(), name="batcher")
 
     async def stop(self) -> None:
-        """Finish what waits, then stop."""
+        """Finish what waits, for STOP_SECONDS at most; what is left then fails with Unavailable."""
         if self._task is None:
             return
         self._stopping = True
         self._wake.set()
-        await self._task
+        await asyncio.wait({self._task}, timeout=STOP_SECONDS)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        while self._queue:
+            _, future = self._queue.popleft()
+            _settle(future, Unavailable("The service is stopping."))
         self._task = None
 
     async def submit(self, append: Append) -> Verdict:
-        """Return the verdict on a command once it is committed. Raises Unavailable when the queue is full."""
-        if self._stopping or len(self._queue) >= self._queue_commands:
-            raise Unavailable("Too many commands are waiting for the log.")
+        """Return the verdict on a command once it is committed. Raises Unavailable while it stops."""
+        if self._stopping:
+            raise Unavailable("The service is stopping.")
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._queue.append((append, future))
         self._wake.set()
@@ -57,30 +66,58 @@ class Batcher:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_commands))]
-                await self._commit(batch)
+                await self._commit(self._next())
+
+    def _next(self) -> list[tuple[Append, asyncio.Future[Verdict]]]:
+        """Take the next batch off the queue: bounded in commands and in bytes, at least one command."""
+        batch = [self._queue.popleft()]
+        size = batch[0][0].size
+        while self._queue and len(batch) < self._batch_commands and size < BATCH_BYTES:
+            batch.append(self._queue.popleft())
+            size += batch[-1][0].size
+        return batch
 
     async def _commit(self, batch: list[tuple[Append, asyncio.Future[Verdict]]]) -> None:
+        """Append a batch and settle its futures, whatever happens: nobody may wait for ever."""
         started = perf_counter()
         try:
             verdicts = await self._store.append([append for append, _ in batch])
-        except Exception as error:  # whatever it is, nobody may wait for ever
+        except asyncio.CancelledError:
+            for _, future in batch:
+                _settle(future, Unavailable("The service is stopping: whether this was recorded is not known."))
+            raise
+        except Exception as error:  # noqa: BLE001  # it is told to those who wait, and logged
             if len(batch) > 1 and not isinstance(error, CockpitError):
                 for item in batch:  # one of them is at fault, the others must not suffer
                     await self._commit([item])
                 return
-            log.exception("append failed", commands=len(batch))
             for _, future in batch:
-                if not future.done():
-                    future.set_exception(error)
+                _settle(future, error)
+            report(log.exception, "append failed", commands=len(batch))
             return
         for (_, future), verdict in zip(batch, verdicts, strict=True):
-            if not future.done():
-                future.set_result(verdict)
-        log.info(
+            _settle(future, verdict)
+        report(
+            log.info,
             "appended",
             commands=len(batch),
             events=sum(len(append.events) for append, _ in batch),
             position=max(verdict.position for verdict in verdicts),
             ms=round((perf_counter() - started) * 1000, 2),
         )
+
+
+def _settle(future: asyncio.Future[Verdict], outcome: Verdict | Exception) -> None:
+    """Give a waiting command its outcome, unless its client has gone."""
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+def report(line: Callable[..., Any], event: str, **values: object) -> None:
+    """Write a log line; a log that cannot be written (a full disk) stops no write."""
+    with suppress(OSError):
+        line(event, **values)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, assert_never
 from uuid import UUID
@@ -68,11 +69,19 @@ def initial(entity_uid: UUID) -> Entity:
 
 def evolve(entity: Entity, recorded: Recorded) -> Entity:
     """Return the entity after one more of its events; the timeline part of it by the shared fold."""
-    timeline, _ = fold(entity.timeline, recorded)
-    fields = dict(entity.fields)
-    for field, value in assertions(recorded.event).items():  # type: ignore[arg-type]  # fold refused all others
-        fields[field] = (*fields.get(field, ()), ChangePoint(recorded.effective_at, value))
-    return Entity(timeline, fields)
+    return evolve_all(entity, [recorded])
+
+
+def evolve_all(entity: Entity, events: Iterable[Recorded]) -> Entity:
+    """Return the entity after some more of its events, in time that follows their number."""
+    timeline = entity.timeline
+    added: defaultdict[str, list[ChangePoint]] = defaultdict(list)
+    for recorded in events:
+        timeline, _ = fold(timeline, recorded)
+        for field, value in assertions(recorded.event).items():  # type: ignore[arg-type]  # fold refused all others
+            added[field].append(ChangePoint(recorded.effective_at, value))
+    points = {field: (*entity.fields.get(field, ()), *more) for field, more in added.items()}
+    return Entity(timeline, {**entity.fields, **points})
 
 
 # --- commands ------------------------------------------------------------------------------------------------------
@@ -133,6 +142,7 @@ def decide(entity: Entity, command: Command, *, registry: Registry, now: datetim
     Unknown, Retired, NotYet, AlreadyOpen where the entity's own state is against it.
     """
     at = command.effective_at or now
+    _check_codes(command, registry)
     event: EntityEvent | None
     match command:
         case Register():
@@ -242,6 +252,15 @@ def _must_exist(entity: Entity, at: datetime) -> None:
     last = max((p for p in points if p.effective_at <= at), key=lambda p: p.effective_at)
     if last.value is not True:
         raise Retired(entity.timeline.entity_uid, last.effective_at)
+
+
+def _check_codes(command: Command, registry: Registry) -> None:
+    """Raise Invalid where a command removes a detail of a type that was never registered: nothing can have it."""
+    details: Mapping[str, str | None] = {} if isinstance(command, Retire) else command.details
+    removed = [code for code, value in details.items() if value is None]
+    unknown = sorted(code for code in removed if (Kind.DETAIL, code) not in registry.types)
+    if unknown:
+        raise Invalid([FieldError("details", f"Unknown detail type: {code}.", "unknown_type") for code in unknown])
 
 
 def _check_types(entity: Entity, event: EntityEvent, registry: Registry, at: datetime) -> None:

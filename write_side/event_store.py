@@ -9,9 +9,10 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from db.pool import Connection, unavailable
+from db.pool import Connection, once_more, unavailable
 from db.queries import statement
 from shared.core.codec import decode, encode_metadata, encode_payload
+from shared.core.errors import Unavailable
 from shared.core.events import Recorded
 from shared.core.upcasters import SCHEMA_VERSIONS
 from write_side import ids
@@ -20,8 +21,9 @@ from write_side.appends import Append, Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-RESENDS = 5
-RESEND_SECONDS = 0.2
+RESEND_SECONDS = 5.0
+PAUSE_SECONDS = 0.1
+CLOCK_IS_BEHIND = "CK001"
 LATEST = 2**31 - 1
 
 log = structlog.get_logger()
@@ -36,33 +38,37 @@ class EventStore:
     async def load(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[Recorded]:
         """Return the events of a stream with `after` < version <= `up_to`. Raises Unavailable."""
         parameters = {"stream": stream, "after": after, "up_to": up_to}
-        try:
-            async with self._pool.connection() as connection:
-                cursor = connection.cursor(binary=True)
+
+        async def ask() -> list[tuple[Any, ...]]:
+            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
                 await cursor.execute(statement("write/load_stream"), parameters, prepare=True)
-                return [decode(*row) for row in await cursor.fetchall()]
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            raise unavailable(error) from error
+                return await cursor.fetchall()
+
+        return [decode(*row) for row in await once_more(ask)]
 
     async def append(self, batch: Sequence[Append]) -> list[Verdict]:
         """Append a batch in one transaction and return the verdicts in its order.
 
         When the connection is lost the outcome is not known: the batch is sent again with the same ids, and what was
-        appended comes back as duplicate. Raises Unavailable when the database stays away.
+        appended comes back as duplicate. Raises Unavailable when the database stays away, when the lock cannot be had,
+        and when the database's clock is behind the log.
         """
         parameters = _arrays(batch)
-        for resend in range(RESENDS + 1):
+        give_up = asyncio.get_running_loop().time() + RESEND_SECONDS
+        while True:
             try:
-                async with self._pool.connection() as connection:
-                    cursor = connection.cursor(binary=True)
+                async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
                     await cursor.execute(statement("write/append_events"), parameters, prepare=True)
                     return [Verdict(*row) for row in await cursor.fetchall()]
             except (psycopg.OperationalError, PoolTimeout) as error:
-                log.warning("append was interrupted", commands=len(batch), resend=resend, error=str(error))
-                if resend == RESENDS:
+                log.warning("append was interrupted", commands=len(batch), error=str(error))
+                if asyncio.get_running_loop().time() > give_up:
                     raise unavailable(error) from error
-                await asyncio.sleep(RESEND_SECONDS)
-        raise AssertionError("unreachable: the loop returns or raises")
+                await asyncio.sleep(PAUSE_SECONDS)
+            except psycopg.DatabaseError as error:
+                if error.sqlstate == CLOCK_IS_BEHIND:
+                    raise Unavailable(f"{error.diag.message_primary}.") from error
+                raise
 
 
 def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:

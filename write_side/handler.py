@@ -13,7 +13,15 @@ from weakref import WeakValueDictionary
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.core.errors import CockpitError, Contended, KeyReused, PreconditionFailed, PreconditionRequired, Unknown
+from shared.core.errors import (
+    CockpitError,
+    Contended,
+    KeyReused,
+    PreconditionFailed,
+    PreconditionRequired,
+    Unknown,
+    not_supported_yet,
+)
 from shared.core.events import REGISTRY_STREAM, Context, Event, Metadata, Recorded, entity_stream, uid_of
 from write_side import entity, ids, registry
 from write_side.appends import Append, Receipt
@@ -21,12 +29,15 @@ from write_side.entity import Entity
 from write_side.registry import Registry
 
 if TYPE_CHECKING:
+    from write_side.admission import Admission
     from write_side.appends import Verdict
     from write_side.batcher import Batcher
     from write_side.event_store import EventStore
 
 ATTEMPTS = 32
-CACHED_ENTITIES = 10_000
+KEPT_CHANGE_POINTS = 200_000
+"""How much of the entities last written is kept folded, about 200 bytes each."""
+
 MICROSECOND = timedelta(microseconds=1)
 
 State = TypeVar("State", Entity, Registry)
@@ -36,7 +47,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """What a command comes with: who asks, from where, how it is known when repeated, which version it builds on.
 
     `if_match` holds the ETags of the If-Match header, None without one. `command_id` is given where the caller can
-    repeat it (ingest, sample data).
+    repeat it (ingest, sample data). `size` is about what it takes in memory, in bytes.
     """
 
     metadata: Metadata
@@ -45,10 +56,11 @@ class Request(Struct, frozen=True, kw_only=True):
     if_match: Sequence[str] | None = None
     must_match: bool = False
     command_id: UUID | None = None
+    size: int = 0
 
 
 class Outcome(Struct, Generic[State], frozen=True, kw_only=True):
-    """What a command led to: the state it left, the position it was decided at, its event where it appended one.
+    """What a command led to: the state it left, the position that has it, its first event where it appended one.
 
     `status` is that of the first answer where this one is `replayed`.
     """
@@ -71,17 +83,26 @@ class _Decision(Struct, frozen=True):
 class Handler:
     """Executes commands, those on one stream one after the other."""
 
-    def __init__(self, store: EventStore, batcher: Batcher, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: EventStore, batcher: Batcher, admission: Admission, clock: Callable[[], datetime]
+    ) -> None:
         self._store = store
         self._batcher = batcher
+        self._admission = admission
         self._clock = clock
         self._registry = Registry()
         self._entities: OrderedDict[str, Entity] = OrderedDict()
+        self._kept_points = 0
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def entity(self, entity_uid: UUID, command: entity.Command, request: Request) -> Outcome[Entity]:
-        """Execute a command on an entity. Raises what decide raises, PreconditionFailed, KeyReused, Contended."""
-        stream = entity_stream(entity_uid)
+    async def entity(self, entity_uid: UUID | None, command: entity.Command, request: Request) -> Outcome[Entity]:
+        """Execute a command on an entity, on a new one without a uid.
+
+        Raises what decide raises, PreconditionFailed, KeyReused, Contended, Unavailable.
+        """
+        uid = entity_uid or ids.uuid7()
+        stream = entity_stream(uid)
+        unheard_of = entity.initial(uid) if entity_uid is None else None
 
         def decide(state: Entity) -> _Decision:
             expectations = [(stream, state.timeline.last_event_id), (REGISTRY_STREAM, self._registry.last_event_id)]
@@ -95,7 +116,13 @@ class Handler:
         if self._registry.version == 0:
             await self._load_registry(REGISTRY_STREAM)
         return await self._execute(
-            stream, self._entities.get, self._load_entity, decide, _entity_after, command.effective_at, request
+            stream,
+            lambda stream: self._entities.get(stream, unheard_of),
+            self._load_entity,
+            decide,
+            _entity_after,
+            command.effective_at,
+            request,
         )
 
     async def registry(self, command: registry.RegistryCommand, request: Request) -> Outcome[Registry]:
@@ -128,7 +155,7 @@ class Handler:
     ) -> Outcome[State]:
         """Decide and append until the verdict stands; a refusal too is checked under the lock before it is told."""
         command_id = request.command_id or ids.uuid7()
-        async with self._locks.setdefault(stream, asyncio.Lock()):
+        async with self._admission.admit(request.size), self._locks.setdefault(stream, asyncio.Lock()):
             state = kept(stream) or await load(stream)
             for _ in range(ATTEMPTS):
                 decision = decide(state)
@@ -144,8 +171,11 @@ class Handler:
                     context=request.context,
                     metadata=request.metadata,
                     receipt=receipt,
+                    size=request.size,
                 )
                 verdict = await self._batcher.submit(append)
+                if verdict.verdict == "early":
+                    raise not_supported_yet("effective_at", "A change in the future")
                 if verdict.verdict == "conflict":
                     state = await load(stream)
                     if stream != REGISTRY_STREAM:
@@ -194,18 +224,22 @@ class Handler:
         return state
 
     async def _load_registry(self, stream: str) -> Registry:
-        events = await self._store.load(stream, after=self._registry.version)
-        self._registry = _registry_after(stream, self._registry, events)
-        return self._registry
+        """Return the registry as the log has it now; several may be at it at once, so it never goes back."""
+        kept = self._registry
+        state = _registry_after(stream, kept, await self._store.load(stream, after=kept.version))
+        self._keep(stream, state)
+        return state
 
     def _keep(self, stream: str, state: Entity | Registry) -> None:
         if isinstance(state, Registry):
-            self._registry = state
+            self._registry = max(self._registry, state, key=lambda known: known.version)
         elif state.timeline.version:
+            before = self._entities.pop(stream, None)
             self._entities[stream] = state
-            self._entities.move_to_end(stream)
-            if len(self._entities) > CACHED_ENTITIES:
-                self._entities.popitem(last=False)
+            self._kept_points += state.timeline.change_points - (before.timeline.change_points if before else 0)
+            while self._kept_points > KEPT_CHANGE_POINTS and len(self._entities) > 1:
+                _, forgotten = self._entities.popitem(last=False)
+                self._kept_points -= forgotten.timeline.change_points
 
 
 def _check_match(state: Entity, request: Request) -> None:
@@ -225,9 +259,7 @@ def _entity_after(stream: str, state: Entity | None, events: Sequence[Recorded])
         uid = uid_of(stream)
         assert uid is not None, stream  # noqa: S101  # only entities' streams come here
         state = entity.initial(uid)
-    for recorded in events:
-        state = entity.evolve(state, recorded)
-    return state
+    return entity.evolve_all(state, events)
 
 
 def _registry_after(_stream: str, state: Registry | None, events: Sequence[Recorded]) -> Registry:
@@ -239,13 +271,13 @@ def _registry_after(_stream: str, state: Registry | None, events: Sequence[Recor
 
 def _recorded(append: Append, verdict: Verdict) -> list[Recorded]:
     """Return the events of a command as the log has them now, without reading them back."""
-    first_version = (verdict.version or 0) - (len(append.events) - 1 if verdict.verdict == "appended" else 0)
+    earlier = len(append.events) - 1
     return [
         Recorded(
-            position=verdict.position + n,
+            position=verdict.position - earlier + n,
             event_id=event_id,
             stream=append.stream,
-            version=first_version + n,
+            version=(verdict.version or 0) - earlier + n,
             event=event,
             effective_at=append.effective_at or verdict.recorded_at + n * MICROSECOND,
             effective_until=None,

@@ -26,7 +26,7 @@ RETURN sha256(
 );
 
 -- Verdicts: 'appended'; 'checked' (it had no events, and what it was decided on still holds); 'conflict' (it does not
--- hold any more, nothing was appended); 'duplicate' (its key or its command_id was answered before: the first answer).
+-- hold any more, nothing was appended); 'early' (its effective_at has not come yet, by this clock: nothing was appended); 'duplicate' (its key or its command_id was answered before: the first answer).
 -- Expectations and events name their command by its place in the arrays, from 1, and come sorted by it; streams are
 -- named by their place in `streams`. An expected event_id of NULL means that the stream is empty.
 CREATE FUNCTION log.append_events(
@@ -119,9 +119,10 @@ BEGIN
 
         IF command_ids[c] = ANY (known_commands) THEN
             verdict := 'duplicate';
-            SELECT e.position, e.event_id, e.stream, e.version, e.recorded_at
-                INTO position, event_id, stream, version, recorded_at
+            SELECT e.event_id, e.stream, e.recorded_at INTO event_id, stream, recorded_at
                 FROM log.event e WHERE e.command_id = command_ids[c] AND e.ordinal = 0;
+            SELECT max(e.position), max(e.version) INTO position, version
+                FROM log.event e WHERE e.command_id = command_ids[c];
         ELSIF receipt_keys[c] IS NOT NULL THEN
             SELECT * INTO receipt FROM log.command_receipt r WHERE r.key = receipt_keys[c];
             IF found AND (receipt_windows[c] IS NULL OR (
@@ -149,9 +150,8 @@ BEGIN
             verdict := 'conflict';
         END IF;
         WHILE event <= cardinality(event_commands) AND event_commands[event] = c LOOP
-            -- what is not yet: this clock is behind the one that the command was decided by
             IF verdict IS NULL AND event_effective_ats[event] > recorded_at THEN
-                verdict := 'conflict';
+                verdict := 'early';
             END IF;
             event := event + 1;
         END LOOP;
@@ -183,7 +183,7 @@ BEGIN
                 ordinal := ordinal + 1::smallint;
             END LOOP;
             IF event > first_event THEN
-                position := head_position - (event - first_event) + 1;
+                position := head_position;
                 event_id := event_ids[first_event];
             END IF;
             version := last_versions[command_streams[c]];
@@ -211,3 +211,5 @@ BEGIN
         PERFORM pg_notify('cockpit_event', head_position::text);
     END IF;
 END $$;
+
+REVOKE ALL ON FUNCTION log.append_events FROM PUBLIC;

@@ -95,7 +95,10 @@ def entity_stream(entity_uid: UUID) -> str:
 def uid_of(stream: str) -> UUID | None:
     """Return the entity a stream belongs to, None for any other stream."""
     kind, _, name = stream.partition(":")
-    return UUID(name) if kind == "entity" else None
+    try:
+        return UUID(name) if kind == "entity" else None
+    except ValueError:
+        return None
 
 
 class Context(Struct, frozen=True, omit_defaults=True):

@@ -12,9 +12,10 @@ def takes_json(accept: str | None) -> bool:
     >>> takes_json("text/html, application/*;q=0.5"), takes_json("text/html"), takes_json("*/*, application/json;q=0")
     (True, False, False)
     """
-    if accept is None or not accept.strip():
+    given = [part for part in (accept or "").split(",") if part.strip()]
+    if not given:
         return True
-    weights = dict(map(_weighed, accept.split(",")))
+    weights = dict(map(_weighed, given))
     return next((weights[name] > 0 for name in RANGES if name in weights), False)
 
 

@@ -55,6 +55,7 @@ async def authorize(request: Request, scope: Scope) -> Principal:
     if principal is None:
         raise Unauthenticated("Invalid token.")
     request.state.actor = principal.username
-    if scope not in principal.scopes:
+    is_open = scope == "read" and request.app.state.public_reads
+    if scope not in principal.scopes and not is_open:
         raise Forbidden(scope)
     return principal

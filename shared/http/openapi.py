@@ -57,7 +57,7 @@ OPTIONAL_HEADERS = {"Event-Id", "Idempotent-Replayed", "Preference-Applied"}
 REQUEST_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Idempotency-Key": (
         "A key that the client makes: the same command again has the first answer again.",
-        {**TEXT, "minLength": 1, "maxLength": 255, "pattern": "^[ -~]*$"},
+        {**TEXT, "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     ),
     "If-Match": ("ETags: the change is made only where one of them is the current one; * where any is.", TEXT),
     "If-None-Match": ("ETags that the client holds: where one is the current one, the answer is 304.", TEXT),

@@ -16,6 +16,8 @@ from shared.http.shapes import encode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 STATUS: dict[type[errors.CockpitError], int] = {
     errors.Invalid: 400,
     errors.Unauthenticated: 401,
@@ -98,7 +100,7 @@ def from_domain(request: Request, error: errors.CockpitError) -> Response:
         case errors.Retired(entity_uid=uid, since=since):
             base = f"/api/v1/entities/{uid}"
             more = {"retired_since": since, "history": f"{base}/history", "reopen": f"{base}/reopen"}
-            status = 404 if request.method in {"GET", "HEAD"} else status
+            status = 404 if request.method in {"GET", "HEAD", "DELETE"} else status
         case _:
             pass
     return problem(request, status, str(error), code=error.code, fields=fields, headers=headers, more=more)
@@ -134,11 +136,32 @@ def install(app: FastAPI) -> None:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         return problem(request, error.status_code, detail, code=code, headers=headers)
 
-    async def on_fault(request: Request, error: Exception) -> Response:
-        log.error("fault", path=request.url.path, exc_info=error)
-        return problem(request, 500, "Something went wrong here; the request id finds it in the log.", code="fault")
-
     for cls in STATUS:
         app.add_exception_handler(cls, on_domain_error)
     app.add_exception_handler(HTTPException, on_http_error)
-    app.add_exception_handler(Exception, on_fault)
+    app.add_middleware(Faults)
+
+
+class Faults:
+    """The innermost ASGI middleware: a fault of ours is logged, and answered inside what adds headers to answers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; an answer that has begun cannot be changed any more."""
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            if scope["type"] != "http" or begun:
+                raise
+            log.exception("fault", path=scope["path"], request_id=scope["state"].get("request_id"))
+            detail = "Something went wrong here; the request id finds it in the log."
+            await problem(Request(scope), 500, detail, code="fault")(scope, receive, send)

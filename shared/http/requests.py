@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MOST_ERRORS = 100
+"""How many wrong fields one answer names."""
+
 LATER = {"known_at", "position", "known_from", "known_to", "effective_until", "cursor", "include"}
 """Parts of the contract that come later: refused by name until then."""
 
@@ -50,7 +53,7 @@ class Query(BaseModel):
 def field_errors(error: ValidationError) -> list[FieldError]:
     """Return what a model found wrong, one entry a field, in our words where pydantic's are for programmers."""
     found = []
-    for item in error.errors(include_url=False, include_context=True, include_input=False):
+    for item in error.errors(include_url=False, include_context=True, include_input=False)[:MOST_ERRORS]:
         place = [str(part) for part in item["loc"]]
         name = ".".join(place) or "non_field_errors"
         code = item["type"]
@@ -64,7 +67,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
             found.append(FieldError(name, "This field may not be blank.", "blank"))
         elif code in TOO_LONG:
             most = item.get("ctx", {}).get("max_length")
-            found.append(FieldError(name, f"Ensure this field has no more than {most} characters.", "max_length"))
+            found.append(FieldError(name, f"Ensure this field has no more than {most} characters.", "too_long"))
         else:
             found.append(FieldError(name, item["msg"].removeprefix("Value error, "), code))
     return found
@@ -127,6 +130,7 @@ async def read_bytes(request: Request) -> bytes:
         if size > limit:
             raise HTTPException(413, f"The body is over {limit} bytes.")
         chunks.append(chunk)
+    request.state.body_bytes = size
     return b"".join(chunks)
 
 

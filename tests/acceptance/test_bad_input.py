@@ -110,7 +110,7 @@ MALFORMED: dict[str, bytes] = {
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_body_that_is_no_object_of_json_is_400(service: Service, name: str) -> None:
     answer = service.write("POST", "entities", headers=JSON, content=MALFORMED[name])
-    problem(answer, 400, field="nonfield_errors")
+    problem(answer, 400, field="non_field_errors")
 
 
 @pytest.mark.parametrize(

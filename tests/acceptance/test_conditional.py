@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -61,6 +62,16 @@ def test_of_two_writers_with_one_etag_the_second_is_refused(service: Service, pa
     assert matching(service, "PATCH", path, {"display_name": "Mine"}, tag).status_code == 200
     problem(matching(service, "PATCH", path, {"display_name": "Yours"}, tag), 412)
     assert service.get(path).json()["display_name"] == "Mine"
+
+
+def test_of_many_writers_at_once_with_one_etag_one_wins(service: Service, path: str) -> None:
+    tag = service.get(path).headers["etag"]
+    with ThreadPoolExecutor(8) as pool:
+        bodies = [{"display_name": f"Writer {n}"} for n in range(16)]
+        answers = list(pool.map(lambda body: matching(service, "PATCH", path, body, tag), bodies))
+    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 15
+    (winner,) = [answer for answer in answers if answer.status_code == 200]
+    assert service.get(path).json() == winner.json()
 
 
 def test_a_stale_etag_is_412_even_where_nothing_would_change(service: Service, path: str) -> None:
@@ -143,3 +154,9 @@ def test_where_it_is_mandatory_a_change_without_if_match_is_428(
     problem(careful.write(method, path + below, body), 428, code="precondition_required")
     assert careful.head() == head
     assert matching(careful, method, path + below, body, "*").is_success
+
+
+def test_where_it_is_mandatory_the_same_registration_again_is_none(careful: Service) -> None:
+    made = {"display_name": "Jo", "entity_type": "PERSON", "entity_uid": str(uuid4())}
+    assert careful.write("POST", "entities", made).status_code == 201
+    assert careful.write("POST", "entities", made).status_code == 200

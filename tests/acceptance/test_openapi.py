@@ -133,8 +133,9 @@ def test_every_command_has_its_headers_and_needs_a_token() -> None:
 def test_what_changes_an_entity_may_build_on_a_version() -> None:
     for name in COMMANDS:
         about_entities = "/entities" in name
-        assert ("If-Match" in _parameters(name, "header")) == about_entities, name
-        assert ({409, 412, 428} <= _statuses(name)) == about_entities, name
+        has_versions = "{entity_uid}" in name
+        assert ("If-Match" in _parameters(name, "header")) == has_versions, name
+        assert ({404, 412, 428} <= _statuses(name)) == has_versions, name
         for status in _statuses(name) & {200, 201, 204}:
             assert ("ETag" in _headers(name, status)) == about_entities, name
 

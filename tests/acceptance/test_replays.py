@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -35,6 +36,15 @@ def test_a_post_with_a_key_is_executed_once(service: Service) -> None:
     same_answer(first, keyed(service, "POST", "entities", body, key))
     same_answer(first, keyed(service, "POST", "entities/", body, key))
     assert (first.status_code, service.head()) == (201, head)
+
+
+def test_many_posts_at_once_with_one_key_are_executed_once(service: Service) -> None:
+    body, key, head = person(), uuid4().hex, service.head()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: keyed(service, "POST", "entities", body, key), range(16)))
+    assert service.head() == head + 1
+    assert {(answer.status_code, answer.content) for answer in answers} == {(201, answers[0].content)}
+    assert len([answer for answer in answers if "idempotent-replayed" not in answer.headers]) == 1
 
 
 def test_the_same_key_with_another_body_is_422(service: Service) -> None:

@@ -74,9 +74,13 @@ def test_as_of_shows_what_was_valid_from_inclusive_to_exclusive(
 
 def test_as_of_takes_everything_the_list_takes(service: Service, uid: str) -> None:
     params = {"as_of": "2002-06-01", "q": "tw", "type": "PERSON", "detail_type": "EMAIL", "detail_value": "a@b"}
-    page = service.get("entities-asof", params={**params, "order": "display_name", "page_size": 1}).json()
-    assert [entity["entity_uid"] for entity in page["results"]] == [uid]
-    assert page["count"] == 1
+    page = service.get("entities-asof", params={**params, "order": "display_name", "page_size": 500}).json()
+    assert uid in [entity["entity_uid"] for entity in page["results"]]
+    assert page["count"] == len(page["results"])
+    assert {entity["display_name"] for entity in page["results"]} == {"Two"}
+    for other in ({"q": "One"}, {"type": "INSTITUTION"}, {"detail_value": "a"}, {"as_of": "2003-06-01"}):
+        found = service.get("entities-asof", params={**params, **other, "page_size": 500}).json()
+        assert uid not in [entity["entity_uid"] for entity in found["results"]]
 
 
 def test_as_of_is_in_total_order(service: Service, uid: str) -> None:

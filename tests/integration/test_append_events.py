@@ -51,7 +51,7 @@ def test_a_verdict_tells_what_was_appended(log: psycopg.Connection[Any]) -> None
     command = Append(stream=JOHNS, events=[JOHN, RETIRED])
     (answer,) = append(log, command)
     first, second = read_log(log)
-    assert answer == Verdict("appended", 1, command.event_id, JOHNS, 2, first.recorded_at, None, None)
+    assert answer == Verdict("appended", 2, command.event_id, JOHNS, 2, first.recorded_at, None, None)
     assert (first.ordinal, second.ordinal) == (0, 1)
     assert second.recorded_at - first.recorded_at == timedelta(microseconds=1)
 
@@ -135,10 +135,10 @@ def test_what_was_decided_until_an_instant_conflicts_from_then_on(log: psycopg.C
     assert verdicts(append(log, past, future)) == ["conflict", "appended"]
 
 
-def test_what_would_take_effect_in_the_future_conflicts(log: psycopg.Connection[Any]) -> None:
+def test_what_would_take_effect_in_the_future_is_early(log: psycopg.Connection[Any]) -> None:
     ((now,),) = log.execute("SELECT clock_timestamp()").fetchall()
     command = Append(stream=JOHNS, events=[JOHN], effective_at=now + timedelta(minutes=1))
-    assert verdicts(append(log, command)) == ["conflict"]
+    assert verdicts(append(log, command)) == ["early"]
     assert count(log) == 0
 
 

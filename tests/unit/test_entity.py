@@ -247,7 +247,12 @@ def test_what_changes_nothing_is_not_asked_about_its_types() -> None:
     john = given(JOHN).but(NO_PERSONS, NO_EMAILS)
     john.when(REGISTER_JOHN).then()
     john.when(replace_john()).then()
-    john.when(Revise(details={"GHOST": None})).then()
+    john.when(Revise(details={"FAX": None})).then()
+
+
+def test_removing_a_detail_of_a_type_that_never_was_is_a_mistake() -> None:
+    for command in (Revise(details={"GHOST": None}), Revise(details={"GHOST": None}, effective_at=day(5))):
+        given(JOHN).when(command).then_refuses("details", "unknown_type")
 
 
 def test_a_type_that_is_activated_again_is_open_to_new_use() -> None:

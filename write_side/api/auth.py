@@ -160,4 +160,4 @@ def _repeated(pairs: list[tuple[str, Any]]) -> list[str]:
 
 
 def _malformed() -> Invalid:
-    return invalid("nonfield_errors", "Malformed form.", "malformed_form")
+    return invalid("non_field_errors", "Malformed form.", "malformed_form")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,10 +26,11 @@ def _required_when_given(schema: dict[str, Any]) -> None:
 CODE = "^[A-Z0-9_]{1,50}$"
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=255)]
 Code = Annotated[Text, StringConstraints(min_length=1, max_length=50)]
-NewCode = Annotated[Text, StringConstraints(pattern=CODE), Field(json_schema_extra={"pattern": CODE})]
 DetailValue = Annotated[Text, StringConstraints(min_length=1, max_length=10_000)]
 Dated = Annotated[Text, WithJsonSchema(SCHEMA)]
 SINCE = "RFC 3339, or a date: since when this is so; now when absent."
+MOST = Field(max_length=1000)
+"""How many details one request may have."""
 Ignored = Annotated[Any, Field(default=None, description="Read-only: sent back, not looked at.")]
 
 
@@ -79,7 +81,7 @@ class PostEntity(_Dated):
 
     display_name: Name
     entity_type: Code
-    details: list[DetailIn] = []
+    details: Annotated[list[DetailIn], MOST] = []
     entity_uid: UUID | None = Field(None, strict=False)
 
 
@@ -88,8 +90,8 @@ class PutEntity(_ReadBack):
 
     display_name: Name
     entity_type: Code
-    details: list[DetailIn] = []
-    entity_details: list[DetailIn] = Field([], description="The same as details, as it was read.")
+    details: Annotated[list[DetailIn], MOST] = []
+    entity_details: Annotated[list[DetailIn], MOST] = Field([], description="The same as details, as it was read.")
 
 
 class PatchEntity(_ReadBack):
@@ -97,8 +99,8 @@ class PatchEntity(_ReadBack):
 
     display_name: Name = Field("", json_schema_extra=_required_when_given)
     entity_type: Code = Field("", json_schema_extra=_required_when_given)
-    details: list[DetailChange] = []
-    entity_details: list[DetailChange] = Field([], description="The same as details, as it was read.")
+    details: Annotated[list[DetailChange], MOST] = []
+    entity_details: Annotated[list[DetailChange], MOST] = Field([], description="The same as details, as it was read.")
 
 
 class ReopenEntity(_Dated):
@@ -106,7 +108,7 @@ class ReopenEntity(_Dated):
 
     display_name: Name = Field("", json_schema_extra=_required_when_given)
     entity_type: Code = Field("", json_schema_extra=_required_when_given)
-    details: list[DetailChange] = []
+    details: Annotated[list[DetailChange], MOST] = []
 
 
 class DatedQuery(Query):
@@ -118,7 +120,9 @@ class DatedQuery(Query):
 class PostType(Body):
     """A new type."""
 
-    code: NewCode
+    code: Annotated[
+        Text, StringConstraints(pattern=CODE), WithJsonSchema({"type": "string", "title": "Code", "pattern": CODE})
+    ]
     name: Name
     description: Annotated[Text, StringConstraints(max_length=10_000)] = ""
     is_active: bool = True
@@ -148,7 +152,7 @@ def details_of(body: Body) -> Mapping[str, Any]:
     if len(names) > 1:
         raise invalid("entity_details", "The same as details: send one of them.", "ambiguous")
     listed: Sequence[DetailIn] = getattr(body, names[0]) if names else []
-    twice = sorted({d.detail_type for d in listed if [o.detail_type for o in listed].count(d.detail_type) > 1})
+    twice = sorted(code for code, count in Counter(detail.detail_type for detail in listed).items() if count > 1)
     if twice:
         raise Invalid([FieldError(names[0], f"Detail type {code} is there twice.", "repeated") for code in twice])
     return {detail.detail_type: detail.detail_value for detail in listed}

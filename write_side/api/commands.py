@@ -8,6 +8,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from fastapi import Request, Response
 from msgspec import Struct
 
@@ -23,8 +24,11 @@ from write_side.handler import Handler, Outcome
 if TYPE_CHECKING:
     from shared.http.auth import Principal
 
+canonical = msgspec.json.Encoder(order="sorted").encode
 KEY_CHARACTERS = 255
 LONGEST_WAIT = 60.0
+MEMORY_OF_A_BYTE = 4
+"""About what a byte of a body takes while its command waits."""
 HEADERS = ("Idempotency-Key", "If-Match", "Prefer")
 """The request headers that every write documents."""
 
@@ -46,15 +50,23 @@ def writing(request: Request) -> Writing:
 
 
 def command_request(
-    request: Request, principal: Principal, content: bytes, *, status: int, replay_content: bool = False
+    request: Request,
+    principal: Principal,
+    asked: object,
+    *,
+    status: int,
+    is_new: bool = False,
+    replay_content: bool = False,
 ) -> handler.Request:
     """Return what a command comes with.
 
-    `content` is the canonical content of the request, `status` what it answers the first time. With `replay_content`
-    a request without Idempotency-Key is known by its content for a while.
+    `asked` is what the request asks for, however it was written; `status` is what it answers the first time. What
+    `is_new` builds on no version; with `replay_content` a request without Idempotency-Key is known by its content for
+    a while.
     """
     services = writing(request)
-    path = request.url.path
+    path = request.scope["path"].lower()  # a uid is the same in either case
+    content = canonical(asked)
     digest = sha256(content).digest()
     key = request.headers.get("idempotency-key")
     receipt = None
@@ -65,14 +77,21 @@ def command_request(
     elif replay_content and services.replay_seconds > 0:
         window = timedelta(seconds=services.replay_seconds)
         receipt = Receipt(_scoped(principal, request.method, path, "content", content), digest, status, window)
-    if_match = request.headers.get("if-match")
+    if_match = ",".join(request.headers.getlist("if-match"))
     return handler.Request(
         metadata=Metadata(actor=principal.username, request_id=request.state.request_id),
         context=origin(request),
         receipt=receipt,
-        if_match=None if if_match is None else [tag.strip() for tag in if_match.split(",")],
-        must_match=services.require_if_match,
+        if_match=[tag.strip() for tag in if_match.split(",")] if "if-match" in request.headers else None,
+        must_match=services.require_if_match and not is_new,
+        size=getattr(request.state, "body_bytes", 0) * MEMORY_OF_A_BYTE,
     )
+
+
+def refuse_if_match(request: Request) -> None:
+    """Raise Invalid for a condition on what has no version of its own: what is new, and a single type."""
+    if "if-match" in request.headers:
+        raise invalid("If-Match", "There is no version here that it could name.", "not_applicable")
 
 
 def _scoped(principal: Principal, method: str, path: str, kind: str, key: bytes) -> bytes:

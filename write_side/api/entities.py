@@ -7,16 +7,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET
-from pydantic import BaseModel
 
 from shared.core.errors import Retired
 from shared.core.timeline import EXISTS
-from shared.http.auth import authorize
+from shared.http.auth import Principal, authorize
 from shared.http.instants import parse_instant
 from shared.http.requests import Body, read_body, read_query, read_uid
 from shared.http.routes import WRITE_HEADERS, WRITE_PROBLEMS, operation
-from shared.http.shapes import EntityOut, encode, entity_out
-from write_side import ids
+from shared.http.shapes import EntityOut, entity_out
 from write_side.api.bodies import (
     DatedQuery,
     PatchEntity,
@@ -26,7 +24,7 @@ from write_side.api.bodies import (
     details_of,
     given,
 )
-from write_side.api.commands import HEADERS, answer, command_request, writing
+from write_side.api.commands import HEADERS, answer, command_request, refuse_if_match, writing
 from write_side.entity import Entity, Register, Reopen, Replace, Retire, Revise
 from write_side.handler import Outcome
 
@@ -34,11 +32,6 @@ router = APIRouter()
 PROBLEMS = (*WRITE_PROBLEMS, 404, 409, 412, 428)
 GIVES = (*WRITE_HEADERS, "ETag")
 PATH = "/entities/{entity_uid}"
-
-
-def _content(body: BaseModel) -> bytes:
-    """Return the canonical content of a body: what was sent, in the order of the model."""
-    return body.model_dump_json(exclude_unset=True).encode()
 
 
 def _shape(entity: Entity) -> EntityOut:
@@ -61,14 +54,15 @@ async def _answer(request: Request, outcome: Outcome[Entity], *, status: int = 2
     tag="entities",
     scope="write",
     body=PostEntity,
-    headers=HEADERS,
+    headers=("Idempotency-Key", "Prefer"),
     gives=(*GIVES, "Location"),
     answers={201: EntityOut, 200: EntityOut},
-    problems=PROBLEMS,
+    problems=(*WRITE_PROBLEMS, 409),
 )
 async def post_entity(request: Request) -> Response:
     """Make an entity known. The same request again is answered as the first time: see Idempotency-Key."""
     principal = await authorize(request, "write")
+    refuse_if_match(request)
     body = await read_body(request, PostEntity)
     command = Register(
         display_name=body.display_name,
@@ -76,8 +70,10 @@ async def post_entity(request: Request) -> Response:
         details=details_of(body),
         effective_at=body.instant(),
     )
-    details = command_request(request, principal, _content(body), status=201, replay_content=body.entity_uid is None)
-    outcome = await writing(request).handler.entity(body.entity_uid or ids.uuid7(), command, details)
+    asked = [body.entity_uid, command]
+    by_content = body.entity_uid is None
+    details = command_request(request, principal, asked, status=201, is_new=True, replay_content=by_content)
+    outcome = await writing(request).handler.entity(body.entity_uid, command, details)
     first = outcome.event_id is not None and (not outcome.replayed or "idempotency-key" in request.headers)
     location = f"{request.url.path}/{outcome.state.timeline.entity_uid}"
     return await _answer(request, outcome, status=201 if first else 200, location=location)
@@ -108,7 +104,7 @@ async def patch_entity(request: Request) -> Response:
         details=details_of(body),
         effective_at=body.instant(),
     )
-    return await _execute(request, uid, command, command_request(request, principal, _content(body), status=200))
+    return await _execute(request, principal, uid, command)
 
 
 @operation(
@@ -136,7 +132,7 @@ async def put_entity(request: Request) -> Response:
         details=details_of(body),
         effective_at=body.instant(),
     )
-    return await _execute(request, uid, command, command_request(request, principal, _content(body), status=200))
+    return await _execute(request, principal, uid, command)
 
 
 @operation(
@@ -164,7 +160,7 @@ async def reopen_entity(request: Request) -> Response:
         details=details_of(body),
         effective_at=body.instant(),
     )
-    return await _execute(request, uid, command, command_request(request, principal, _content(body), status=200))
+    return await _execute(request, principal, uid, command)
 
 
 @operation(
@@ -187,10 +183,12 @@ async def delete_entity(request: Request) -> Response:
     query = read_query(request, DatedQuery)
     await read_body(request, Body, optional=True, query=DatedQuery)  # empty: what it said would be ignored
     at = parse_instant("effective_at", query.effective_at) if query.effective_at else None
-    details = command_request(request, principal, encode(at), status=204)
-    outcome = await writing(request).handler.entity(uid, Retire(effective_at=at), details)
+    command = Retire(effective_at=at)
+    details = command_request(request, principal, command, status=204)
+    outcome = await writing(request).handler.entity(uid, command, details)
     return await answer(request, outcome, None, status=204, etag=outcome.state.etag)
 
 
-async def _execute(request: Request, uid: UUID, command: Revise | Replace | Reopen, details: Any) -> Response:  # noqa: ANN401
+async def _execute(request: Request, principal: Principal, uid: UUID, command: Revise | Replace | Reopen) -> Response:
+    details = command_request(request, principal, command, status=200)
     return await _answer(request, await writing(request).handler.entity(uid, command, details))

@@ -11,7 +11,7 @@ from shared.http.requests import read_body
 from shared.http.routes import WRITE_HEADERS, WRITE_PROBLEMS, Endpoint, operation
 from shared.http.shapes import TypeOut
 from write_side.api.bodies import PatchType, PostType, given
-from write_side.api.commands import answer, command_request, writing
+from write_side.api.commands import answer, command_request, refuse_if_match, writing
 from write_side.registry import ChangeType, RegisterType, Registry
 
 router = APIRouter()
@@ -27,9 +27,10 @@ def _post(kind: Kind) -> Endpoint:
     async def post_type(request: Request) -> Response:
         """Add a code to the registry, for entities or details; again with the same content changes nothing."""
         principal = await authorize(request, "admin")
+        refuse_if_match(request)
         body = await read_body(request, PostType)
         command = RegisterType(kind, body.code, body.name, body.description, body.is_active)
-        details = command_request(request, principal, body.model_dump_json().encode(), status=201)
+        details = command_request(request, principal, command, status=201)
         outcome = await writing(request).handler.registry(command, details)
         location = f"{request.url.path}/{body.code}"
         status = 201 if outcome.event_id is not None else 200
@@ -43,6 +44,7 @@ def _patch(kind: Kind) -> Endpoint:
     async def patch_type(request: Request) -> Response:
         """Change name or description; is_active false refuses new use, what exists stays."""
         principal = await authorize(request, "admin")
+        refuse_if_match(request)
         body = await read_body(request, PatchType)
         code = request.path_params["code"]
         command = ChangeType(
@@ -52,8 +54,7 @@ def _patch(kind: Kind) -> Endpoint:
             given(body, "description", UNSET),
             given(body, "is_active", UNSET),
         )
-        content = body.model_dump_json(exclude_unset=True).encode()
-        details = command_request(request, principal, content, status=200)
+        details = command_request(request, principal, command, status=200)
         outcome = await writing(request).handler.registry(command, details)
         return await answer(request, outcome, _shape(outcome.state, kind, code), status=200)
 

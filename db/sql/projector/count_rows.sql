@@ -4,4 +4,5 @@ SELECT (SELECT count(*) FROM entity_head) AS entity_head,
        (SELECT count(*) FROM entity_detail_version) AS entity_detail_version,
        (SELECT count(*) FROM audit_entry) AS audit_entry,
        (SELECT count(*) FROM entity_type) AS entity_type,
-       (SELECT count(*) FROM detail_type) AS detail_type
+       (SELECT count(*) FROM detail_type) AS detail_type,
+       (SELECT count(*) FROM parked_event) AS parked_event

@@ -1,0 +1,173 @@
+"""What the tests of the projector share: events appended as any writer would, folded on a connection of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from msgspec import UNSET, UnsetType
+
+from db.pool import Connection, Dsns
+from projector.batch import Projection
+from shared.core.errors import CannotFold, NotForward
+from shared.core.events import (
+    REGISTRY_STREAM,
+    EntityEvent,
+    EntityRegistered,
+    EntityReopened,
+    EntityRetired,
+    EntityRevised,
+    Event,
+    Kind,
+    Recorded,
+    TypeActivated,
+    TypeChanged,
+    TypeDeactivated,
+    TypeRegistered,
+    entity_stream,
+)
+from shared.core.timeline import Timeline, fold
+from tests.appending import Append, append
+
+TABLES = ("entity_head", "entity_version", "entity_detail_version", "entity_type", "detail_type", "audit_entry")
+JOHN = EntityRegistered("John", "PERSON", {"EMAIL": "john@example.com"})
+Tables = dict[str, list[tuple[Any, ...]]]
+
+
+def revised(name: str) -> EntityRevised:
+    return EntityRevised(display_name=name)
+
+
+def uid(number: int) -> UUID:
+    return UUID(f"018f0000-0000-7000-8000-{number:012x}")
+
+
+def add(conninfo: str, number: int, *events: Event) -> int:
+    """Append events to an entity's stream, and return the position of the last one."""
+    with psycopg.connect(conninfo) as connection:
+        return append(connection, *(Append(stream=entity_stream(uid(number)), events=[event]) for event in events))[
+            -1
+        ].position
+
+
+@asynccontextmanager
+async def projecting(conninfo: str) -> AsyncIterator[tuple[Connection, Projection]]:
+    """Give a connection of the projector's role, and a projection that begins where the read model stands."""
+    dsn = Dsns(conninfo).of("project")
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        yield connection, await Projection.open(connection)
+
+
+async def fold_all(conninfo: str, limit: int = 1000) -> None:
+    async with projecting(conninfo) as (_, projection):
+        while await projection.advance(limit):
+            pass
+
+
+def fetch(conninfo: str, sql: str, *params: object) -> list[tuple[Any, ...]]:
+    with psycopg.connect(conninfo) as connection:
+        return connection.execute(sql.encode(), params).fetchall()
+
+
+def execute(conninfo: str, *statements: str) -> None:
+    with psycopg.connect(conninfo) as connection:
+        for sql in statements:
+            connection.execute(sql.encode())
+
+
+def tamper(conninfo: str, sql: str) -> None:
+    """Change the log as nobody may, past its triggers."""
+    execute(
+        conninfo,
+        "ALTER TABLE log.event DISABLE TRIGGER event_is_immutable",
+        sql.format("log.event"),
+        "ALTER TABLE log.event ENABLE ALWAYS TRIGGER event_is_immutable",
+    )
+
+
+def tables(conninfo: str) -> Tables:
+    """Return the read model as it is, but for the instant the checkpoint was moved at."""
+    return {name: fetch(conninfo, f"SELECT t::text FROM read_model.{name} t ORDER BY 1") for name in TABLES}  # noqa: S608  # names of ours
+
+
+class Histories:
+    """Random lives of a few entities and of the registry: what decide would let through, dated and not."""
+
+    def __init__(self, seed: int) -> None:
+        self._chance = random.Random(seed)  # noqa: S311  # it invents histories
+        self._timelines = [Timeline(entity_uid=uid(number)) for number in range(1, 7)]
+        self._codes: dict[Kind, set[str]] = {kind: set() for kind in Kind}
+        self._past = datetime(2024, 1, 1, tzinfo=UTC)
+
+    def extend(self, conninfo: str, events: int) -> None:
+        """Append so many events, several a transaction."""
+        with psycopg.connect(conninfo) as connection:
+            for _ in range(events):
+                if self._chance.random() < 0.1:
+                    append(connection, Append(stream=REGISTRY_STREAM, events=[self._about_a_type()]))
+                else:
+                    self._about_an_entity(connection)
+                if self._chance.random() < 0.5:
+                    connection.commit()
+
+    def _about_a_type(self) -> Event:
+        kind, code = self._chance.choice(list(Kind)), self._chance.choice("ABC")
+        if code not in self._codes[kind]:
+            self._codes[kind].add(code)
+            return TypeRegistered(kind, code, f"Name of {code}")
+        changes: list[Event] = [TypeChanged(kind, code, description=str(self._chance.random()))]
+        return self._chance.choice([*changes, TypeActivated(kind, code), TypeDeactivated(kind, code)])
+
+    def _about_an_entity(self, connection: psycopg.Connection[Any]) -> None:
+        number = self._chance.randrange(len(self._timelines))
+        while True:
+            timeline = self._timelines[number]
+            event, dated = self._event(timeline), self._chance.random() < 0.6
+            self._past += timedelta(hours=self._chance.randrange(3))
+            command = Append(
+                stream=entity_stream(timeline.entity_uid),
+                events=[event],
+                effective_at=self._past if dated else None,
+            )
+            guess = self._recorded(timeline, event, self._past if dated else datetime(9999, 1, 1, tzinfo=UTC))
+            try:
+                fold(timeline, guess)
+            except (CannotFold, NotForward):
+                continue
+            (verdict,) = append(connection, command)
+            at = self._past if dated else verdict.recorded_at
+            self._timelines[number], _ = fold(timeline, self._recorded(timeline, event, at))
+            return
+
+    def _recorded(self, timeline: Timeline, event: EntityEvent, at: datetime) -> Recorded:
+        command = Append(stream=entity_stream(timeline.entity_uid))
+        return Recorded(
+            position=timeline.last_position + 1,
+            event_id=command.event_id,
+            stream=command.stream,
+            version=timeline.version + 1,
+            event=event,
+            effective_at=at,
+            effective_until=None,
+            recorded_at=at,
+            context=command.context,
+            metadata=command.metadata,
+        )
+
+    def _event(self, timeline: Timeline) -> EntityEvent:
+        names: list[str | UnsetType] = ["A", "B", "Ärger", UNSET]
+        types: list[str | UnsetType] = ["PERSON", "TRUST", UNSET]
+        name, kind = self._chance.choice(names), self._chance.choice(types)
+        said = {
+            code: self._chance.choice(["x", "y", None]) for code in ("EMAIL", "PHONE") if self._chance.random() < 0.5
+        }
+        if timeline.version == 0:
+            return EntityRegistered("New", "PERSON", {code: value for code, value in said.items() if value})
+        if not timeline.exists:
+            return EntityReopened(name, kind, said)
+        return EntityRetired() if self._chance.random() < 0.1 else EntityRevised(name, kind, said)

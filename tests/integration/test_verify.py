@@ -1,0 +1,141 @@
+"""`verify` finds any one cell that is wrong in the read model, and any event that was tampered with."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from db.pool import Dsns
+from projector.verify import BrokenLog, Different, Verified, verify
+from shared.core.events import REGISTRY_STREAM, EntityRetired, Event, Kind, TypeRegistered
+from tests.appending import Append, append
+from tests.integration.projecting import JOHN, TABLES, add, execute, fold_all, revised, tamper
+
+
+@pytest.fixture
+def folded(unchecked_database: str) -> str:
+    """A database with a small history, folded: current rows and closed ones, details, types, a retirement."""
+    with psycopg.connect(unchecked_database) as connection:
+        for kind in Kind:
+            append(connection, Append(stream=REGISTRY_STREAM, events=[TypeRegistered(kind, "PERSON", "Person")]))
+    add(unchecked_database, 1, JOHN, revised("Jo"))
+    add(unchecked_database, 2, JOHN, EntityRetired())
+    asyncio.run(fold_all(unchecked_database))
+    return unchecked_database
+
+
+def verified(conninfo: str) -> Verified:
+    return verify(Dsns(conninfo).of("project"))
+
+
+def columns(conninfo: str, table: str) -> list[tuple[str, str]]:
+    with psycopg.connect(conninfo) as connection:
+        return connection.execute(
+            "SELECT column_name, data_type FROM information_schema.columns"
+            " WHERE table_schema = 'read_model' AND table_name = %s ORDER BY ordinal_position",
+            [table],
+        ).fetchall()
+
+
+OTHER = {
+    "bigint": "coalesce({0}, 0) + 1000",
+    "integer": "{0} + 1",
+    "smallint": "{0} + 1",
+    "text": "coalesce({0}, '') || 'x'",
+    "uuid": "gen_random_uuid()",
+    "timestamp with time zone": "coalesce({0} + interval '1 microsecond', '2001-01-01')",
+    "boolean": "NOT {0}",
+    "json": """'{{"x": 1}}'""",
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_one_wrong_cell_in_any_column_is_found(folded: str, table: str) -> None:
+    right = verified(folded)
+    assert (right.events, right.parked) == (6, 0)
+    where = sql.Identifier("read_model", table)
+    wrong = sql.SQL(
+        "UPDATE {0} SET {1} = {2} WHERE ctid ="
+        " (SELECT ctid FROM {0} ORDER BY 1 OFFSET {3} * (SELECT count(*) - 1 FROM {0}) LIMIT 1)"
+    )
+    with psycopg.connect(folded, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE TABLE saved AS TABLE {}").format(where))
+        # so that any cell can be wrong, not those alone that the constraints let through
+        connection.execute(sql.SQL("DROP TABLE {0}; CREATE TABLE {0} AS TABLE saved").format(where))
+        connection.execute(sql.SQL("GRANT SELECT ON {} TO cockpit_projector").format(where))
+        for column, kind in columns(folded, table):
+            name = sql.Identifier(column)
+            for last in (0, 1):
+                connection.execute(wrong.format(where, name, sql.SQL(OTHER[kind]).format(name), sql.Literal(last)))
+                with pytest.raises(Different) as found:
+                    verified(folded)
+                assert found.value.table == table, (column, str(found.value))
+                connection.execute(sql.SQL("TRUNCATE {0}; INSERT INTO {0} TABLE saved").format(where))
+    assert verified(folded) == right
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_row_too_few_or_too_many_is_found(folded: str, table: str) -> None:
+    execute(folded, f"CREATE TABLE saved AS TABLE read_model.{table}", f"TRUNCATE read_model.{table}")
+    with pytest.raises(Different, match=table):
+        verified(folded)
+    execute(folded, f"INSERT INTO read_model.{table} TABLE saved")
+    verified(folded)
+    key = columns(folded, table)[0]
+    other = "'stranger'" if key[1] == "text" else OTHER[key[1]].format(key[0])
+    rest = ", ".join(name for name, _ in columns(folded, table)[1:])
+    if table == "entity_version":
+        rest = rest.replace("entity_uid", "gen_random_uuid()")
+    if table == "entity_detail_version":
+        rest = rest.replace("entity_uid", "gen_random_uuid()")
+    execute(folded, f"INSERT INTO read_model.{table} SELECT {other}, {rest} FROM saved LIMIT 1")  # noqa: S608
+    with pytest.raises(Different, match=table):
+        verified(folded)
+
+
+TAMPERED = {
+    "a payload": ("UPDATE {} SET payload = '{{}}' WHERE position = 3", 3, "its payload"),
+    "a digest": ("UPDATE {} SET payload_digest = sha256('') WHERE position = 3", 3, "its payload"),
+    "a link": ("UPDATE {} SET link = sha256('') WHERE position = 3", 3, "its link"),
+    "an actor": ('UPDATE {} SET metadata = \'{{"actor": "x"}}\' WHERE position = 4', 4, "its link"),
+    "an instant": ("UPDATE {} SET effective_at = '2000-01-01' WHERE position = 4", 4, "its link"),
+    "a recorded time": ("UPDATE {} SET recorded_at = '2000-01-01' WHERE position = 4", 4, "recorded before"),
+    "a version": ("UPDATE {} SET version = 99 WHERE position = 4", 4, "its link"),
+    "an event that is gone": ("DELETE FROM {} WHERE position = 4", 5, "a gap before it"),
+    "a first event that is gone": ("DELETE FROM {} WHERE position = 1", 2, "a gap before it"),
+}
+
+
+@pytest.mark.parametrize(("change", "position", "fault"), TAMPERED.values(), ids=TAMPERED)
+def test_an_event_that_was_tampered_with_is_found(folded: str, change: str, position: int, fault: str) -> None:
+    tamper(folded, change)
+    with pytest.raises(BrokenLog, match=f"Event {position} of the log: .*{fault}"):
+        verified(folded)
+
+
+def test_parked_events_are_left_out_and_the_rest_is_compared_all_the_same(folded: str) -> None:
+    events: list[Event] = [TypeRegistered(Kind.ENTITY, "X", "X"), revised("behind")]
+    add(folded, 1, *events)
+    with psycopg.connect(folded) as connection:
+        append(connection, Append(stream=REGISTRY_STREAM, events=[JOHN]))
+    asyncio.run(fold_all(folded))
+    assert verified(folded).parked == 3
+    execute(folded, "UPDATE read_model.entity_version SET display_name = 'x' WHERE is_current")
+    with pytest.raises(Different, match="display_name"):
+        verified(folded)
+    execute(folded, "UPDATE read_model.entity_version SET display_name = 'Jo' WHERE is_current")
+    execute(folded, "UPDATE read_model.entity_type SET name = 'x'")
+    with pytest.raises(Different, match="entity_type PERSON, name"):
+        verified(folded)
+
+
+def test_an_entity_s_stream_that_names_no_uuid_is_parked_and_nothing_else(unchecked_database: str) -> None:
+    with psycopg.connect(unchecked_database) as connection:
+        append(connection, Append(stream="entity:nobody", events=[JOHN]))
+    last = add(unchecked_database, 1, JOHN)
+    asyncio.run(fold_all(unchecked_database))
+    right = verified(unchecked_database)
+    assert (right.position, right.parked) == (last, 1)
