@@ -83,6 +83,7 @@ def bind(settings: Settings) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
+        listening.listen()  # to bind alone does not keep others from the port
     except OSError as error:
         listening.close()
         if error.errno == errno.EADDRINUSE:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from shared.core import errors
@@ -136,6 +137,10 @@ def install(app: FastAPI) -> None:
         code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
         return problem(request, error.status_code, detail, code=code, headers=headers)
 
+    async def on_departure(request: Request, _error: Exception) -> Response:
+        return problem(request, 400, "The body ended before its time.", code="incomplete")  # nobody is there to read it
+
+    app.add_exception_handler(ClientDisconnect, on_departure)
     for cls in STATUS:
         app.add_exception_handler(cls, on_domain_error)
     app.add_exception_handler(HTTPException, on_http_error)

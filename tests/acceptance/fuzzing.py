@@ -186,11 +186,22 @@ def no_fault(_context: Any, response: Response, case: Case[Any]) -> None:
 
 
 def bad_data_is_refused(context: Any, response: Response, case: Case[Any]) -> None:
-    """Take no success for what the document forbids, but for what it allows beyond the schemas.
+    """Take no success for what the document forbids, but for what is allowed beyond the schemas.
 
-    A parameter that is empty counts as absent, an instant may lack its offset, and HTTP allows headers beyond those.
+    A parameter that is empty counts as absent, strings are trimmed before they are measured, an instant may lack its
+    offset, and HTTP allows headers beyond those that are told.
     """
     values = [str(value) for value in case.query.values()]
+    trimmed = any(text != text.strip() for text in [*values, *_texts(case.body)])
     beyond = "unknown-property" in str(case.headers)
-    if not beyond and all(value.strip() for value in values) and not any(map(NAIVE.fullmatch, values)):
+    if not (trimmed or beyond or "" in values or any(map(NAIVE.fullmatch, values))):
         checks.negative_data_rejection(context, response, case)
+
+
+def _texts(part: Any) -> Iterator[str]:
+    """Every string in a body, however deep."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict | list):
+        for inner in part.values() if isinstance(part, dict) else part:
+            yield from _texts(inner)
