@@ -25,6 +25,8 @@ ENV PYTHONUNBUFFERED=1 COCKPIT_HOST=0.0.0.0 COCKPIT_PORT=8000 COCKPIT_DATA_DIR=/
 USER 10001
 WORKDIR /data
 EXPOSE 8000
+# Python answers SIGINT from its first moment on; SIGTERM is lost on a first process that has no handler yet.
+STOPSIGNAL SIGINT
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['COCKPIT_PORT'] + '/readyz', timeout=4)"]
 ENTRYPOINT ["cockpit"]
