@@ -13,7 +13,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from hashlib import sha256
@@ -128,8 +128,7 @@ def ground(case: Case[Any]) -> Random:
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return chance
     label = case.operation.label
-    for name in ("path_parameters", "query", "headers", "body"):  # examples share what they hold
-        setattr(case, name, deepcopy(getattr(case, name)))
+    _own(case)
     if "entity_uid" in case.path_parameters and chance.random() < 0.9:
         within = slice(3) if label.startswith("DELETE") else slice(None)  # the others stay, for all else
         case.path_parameters["entity_uid"] = chance.choice((BROUGHT if chance.random() < 0.2 else UIDS)[within])
@@ -147,6 +146,13 @@ def ground(case: Case[Any]) -> Random:
     elif isinstance(case.body, dict):
         _ground_body(case, case.body, chance)
     return chance
+
+
+def _own(case: Case[Any]) -> None:
+    """Give a case parts of its own: examples share them. An absent body stays the very object that says so."""
+    for name in ("path_parameters", "query", "headers", "body"):
+        if isinstance(getattr(case, name), Mapping | list):
+            setattr(case, name, deepcopy(getattr(case, name)))
 
 
 def _ground_body(case: Case[Any], body: dict[str, Any], chance: Random) -> None:
