@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Fuzz:
     """How many examples each operation is thrown, and the seed they are drawn with."""
 
-    examples: int = 15
+    examples: int = 10
     seed: int = 1
 
 
