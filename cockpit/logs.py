@@ -25,4 +25,5 @@ def configure(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # a server that is away is told of once, by us
+    for name in ("psycopg.pool", "python_multipart"):  # what they warn of, we tell of ourselves
+        logging.getLogger(name).setLevel(logging.ERROR)
