@@ -7,7 +7,7 @@ so that a copy of the database opens nothing. The clock is the database's.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -138,12 +138,7 @@ class Accounts:
 
         Of the token's scopes only those count that the account has now.
         """
-
-        async def find() -> list[tuple[Any, ...]]:
-            async with self._pool.connection() as connection:
-                return await _ask(connection, "find_token", {"token_hash": token_hash})
-
-        rows = await once_more(find)
+        rows = await once_more(lambda: self._ask("find_token", token_hash=token_hash))
         if not rows:
             return None
         username, scopes, is_admin = rows[0]
@@ -166,8 +161,15 @@ class Accounts:
             return await cursor.fetchall()
 
     async def _run(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401  # what SQL takes
-        async with self._connection() as connection:
-            return await _ask(connection, name, parameters)
+        try:
+            return await self._ask(name, **parameters)
+        except psycopg.OperationalError as error:  # the pool's own errors are among them
+            raise unavailable(error) from error
+
+    async def _ask(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401  # what SQL takes
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(statement(f"auth/{name}"), parameters, prepare=True)
+            return await cursor.fetchall() if cursor.description else []
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -176,12 +178,6 @@ class Accounts:
                 yield connection
         except psycopg.OperationalError as error:  # the pool's own errors are among them
             raise unavailable(error) from error
-
-
-async def _ask(connection: Connection, name: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Return what one of the statements about accounts answers."""
-    cursor = await connection.execute(statement(f"auth/{name}"), parameters, prepare=True)
-    return await cursor.fetchall() if cursor.description else []
 
 
 def allowed_scopes(*, is_admin: bool) -> list[str]:
