@@ -66,17 +66,17 @@ def command_request(
     """
     services = writing(request)
     path = request.scope["path"].lower()  # a uid is the same in either case
+    content = canonical(asked)
+    digest = sha256(content).digest()
     key = request.headers.get("idempotency-key")
     receipt = None
     if key is not None:
         if not (1 <= len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable()):
             raise invalid("Idempotency-Key", f"1 to {KEY_CHARACTERS} printable ASCII characters.", "invalid_key")
-        scope = _scoped(principal, request.method, path, "key", key.encode())
-        receipt = Receipt(scope, sha256(canonical(asked)).digest(), status, None)
+        receipt = Receipt(_scoped(principal, request.method, path, "key", key.encode()), digest, status, None)
     elif replay_content and services.replay_seconds > 0:
-        content = canonical(asked)
-        scope = _scoped(principal, request.method, path, "content", content)
-        receipt = Receipt(scope, sha256(content).digest(), status, timedelta(seconds=services.replay_seconds))
+        window = timedelta(seconds=services.replay_seconds)
+        receipt = Receipt(_scoped(principal, request.method, path, "content", content), digest, status, window)
     if_match = ",".join(request.headers.getlist("if-match"))
     return handler.Request(
         metadata=Metadata(actor=principal.username, request_id=request.state.request_id),
