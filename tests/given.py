@@ -26,6 +26,7 @@ from shared.core.events import (
     RegistryEvent,
     TypeDeactivated,
     TypeRegistered,
+    Until,
     entity_stream,
 )
 from write_side import entity as entities
@@ -74,10 +75,16 @@ def dated(effective_at: datetime, event: EntityEvent) -> Dated:
 
 
 def record(
-    event: Event, version: int, recorded_at: datetime, effective_at: datetime | None = None, *, position: int = 0
+    event: Event,
+    version: int,
+    recorded_at: datetime,
+    effective_at: datetime | None = None,
+    *,
+    position: int = 0,
+    effective_until: Until = None,
 ) -> Recorded:
     """Return the event as the log would have it; its position is its version unless another is given."""
-    is_entity = type(event).__name__.startswith("Entity")
+    is_entity = isinstance(event, EntityEvent)
     return Recorded(
         position=position or version,
         event_id=UUID(int=position or version),
@@ -85,7 +92,7 @@ def record(
         version=version,
         event=event,
         effective_at=effective_at or recorded_at,
-        effective_until=None,
+        effective_until=effective_until,
         recorded_at=recorded_at,
         context=Context(ip_address="192.0.2.1"),
         metadata=Metadata(actor="user_1", request_id=f"request-{position or version}"),

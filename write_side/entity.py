@@ -21,7 +21,8 @@ from shared.core.errors import (
     not_supported_yet,
 )
 from shared.core.events import EntityRegistered, EntityReopened, EntityRetired, EntityRevised, Kind, Recorded
-from shared.core.timeline import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS, Timeline, Value, assertions, fold
+from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS, Value, assertions
+from shared.core.timeline import Timeline, fold
 
 if TYPE_CHECKING:
     from shared.core.events import EntityEvent

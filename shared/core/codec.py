@@ -51,13 +51,14 @@ def decode(
     schema_version: int,
     effective_at: datetime,
     effective_until: datetime | None,
+    is_for_good: bool,  # noqa: FBT001  # a column of the row
     recorded_at: datetime,
     payload: bytes | str,
     metadata: bytes | str,
 ) -> events.Recorded:
     """Return the event that a row of the log holds, brought up to today's schema version.
 
-    Raises CannotFold for a type or a schema version that this code does not know, and for a payload of another shape.
+    An effective_until of infinity comes as None with `is_for_good`. Raises CannotFold for a type or a schema version that this code does not know, and for a payload of another shape.
     """
     today = SCHEMA_VERSIONS.get(event_type)
     if today is None or not 1 <= schema_version <= today:
@@ -76,7 +77,7 @@ def decode(
             version=version,
             event=body.data,
             effective_at=effective_at,
-            effective_until=effective_until,
+            effective_until=events.INFINITY if is_for_good else effective_until,
             recorded_at=recorded_at,
             context=body.context,
             metadata=_decode_metadata(metadata),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime  # msgspec reads the annotations at run time
 from enum import StrEnum
+from typing import Final, Literal
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
@@ -39,6 +40,12 @@ class EntityReopened(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     display_name: str | UnsetType = UNSET
     entity_type: str | UnsetType = UNSET
     details: dict[str, str | None] = {}
+
+
+class EventCancelled(Struct, frozen=True, forbid_unknown_fields=True):
+    """An earlier event of the entity was withdrawn as a whole: from here on it is as if it had never been."""
+
+    event_id: UUID
 
 
 class Kind(StrEnum):
@@ -80,11 +87,15 @@ class TypeDeactivated(Struct, frozen=True, forbid_unknown_fields=True):
     code: str
 
 
-EntityEvent = EntityRegistered | EntityRevised | EntityRetired | EntityReopened
+EntityEvent = EntityRegistered | EntityRevised | EntityRetired | EntityReopened | EventCancelled
 RegistryEvent = TypeRegistered | TypeChanged | TypeActivated | TypeDeactivated
 Event = EntityEvent | RegistryEvent
 
 REGISTRY_STREAM = "registry"
+
+INFINITY: Final = "infinity"
+Until = datetime | Literal["infinity"] | None
+"""The end of what an event asserts: an instant, None (until the next known change), or infinity (overwriting those)."""
 
 
 def entity_stream(entity_uid: UUID) -> str:
@@ -127,7 +138,7 @@ class Recorded(Struct, frozen=True):
     version: int
     event: Event
     effective_at: datetime
-    effective_until: datetime | None
+    effective_until: Until
     recorded_at: datetime
     context: Context
     metadata: Metadata

@@ -11,9 +11,9 @@ from msgspec import Struct
 class Version(Struct, frozen=True, kw_only=True):
     """What every version row has: one stretch of valid time, [valid_from, valid_to), open while valid_to is None.
 
-    `recorded_from_position` is the event that made the row, `valid_to_known_position` the one that closed it;
-    `created_at` and `updated_at` are their recorded times. `asserted_to` is the last instant asserted on the row's
-    group. `actor` is who made the row.
+    `recorded_from_position` is the event that made the row, `valid_to_known_position` the one that told its end;
+    `created_at` and `updated_at` are their recorded times. An open row has in `asserted_to` the last instant asserted
+    about its group. `actor` is who made the row.
     """
 
     id: int
@@ -21,7 +21,7 @@ class Version(Struct, frozen=True, kw_only=True):
     hashdiff: str
     valid_from: datetime
     valid_to: datetime | None = None
-    asserted_to: datetime
+    asserted_to: datetime | None
     recorded_from_position: int
     valid_to_known_position: int | None = None
     created_at: datetime
@@ -58,10 +58,17 @@ class Closed(Struct, frozen=True):
     row: Row
 
 
+class Superseded(Struct, frozen=True):
+    """A row that was believed until an event at this position told otherwise: to be moved out of the way."""
+
+    row: Row
+    recorded_to_position: int
+
+
 class Reasserted(Struct, frozen=True):
     """A row to update: only its asserted_to."""
 
     row: Row
 
 
-Change = Opened | Closed | Reasserted
+Change = Opened | Closed | Superseded | Reasserted

@@ -15,6 +15,7 @@ SCHEMA_VERSIONS: dict[str, int] = {
     "EntityRevised": 1,
     "EntityRetired": 1,
     "EntityReopened": 1,
+    "EventCancelled": 1,
     "TypeRegistered": 1,
     "TypeChanged": 1,
     "TypeActivated": 1,

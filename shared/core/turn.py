@@ -1,0 +1,140 @@
+"""What one event changes in the rows of an entity: the smallest difference that makes them say what is asserted.
+
+Rows that stay true are left alone, an open row may be closed; what is true no more is superseded, and others open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from shared.core.assertions import DISPLAY_NAME, ENTITY_TYPE, EXISTS, Assertion, Value
+from shared.core.errors import CannotFold, NotForward
+from shared.core.hashdiff import detail_hash, entity_hash
+from shared.core.rows import Closed, DetailVersion, EntityVersion, Opened, Reasserted, Row, Superseded
+from shared.core.segments import ENTITY, Content, Fields, Segment, asserted_to, segments
+
+if TYPE_CHECKING:
+    from shared.core.events import Recorded
+    from shared.core.rows import Change
+
+ROWS_PER_EVENT = 1 << 16
+"""NOTE: a storage format: a row's id is the position of the event that made it times this, plus an ordinal."""
+
+Rows = tuple[Row, ...]
+"""The rows of one group that are known now, in the order of valid time."""
+
+
+class Turn:
+    """Takes the groups that one event touches from what they were to what they are, and keeps what that changed."""
+
+    def __init__(
+        self, entity_uid: UUID, recorded: Recorded, asserted: Mapping[str, Assertion], fields: Fields | None
+    ) -> None:
+        self.entity_uid = entity_uid
+        self.recorded = recorded
+        self.changes: list[Change] = []
+        self._asserted = asserted
+        self._fields = fields
+        self._ids = iter(range(recorded.position * ROWS_PER_EVENT, (recorded.position + 1) * ROWS_PER_EVENT))
+
+    def __call__(self, group: str, known: Rows) -> Rows:
+        """Return the group's rows from now on. An event later than all that is asserted needs the open row alone."""
+        until = self.recorded.effective_until
+        is_unbounded = bool(self._asserted) and not isinstance(until, datetime)
+        last = known[-1] if known else None
+        if is_unbounded and last and last.asserted_to and last.asserted_to < self.recorded.effective_at:
+            return (*known[:-1], *self._go_on(group, last))
+        if self._fields is None:
+            raise NotForward(self.recorded.position, f"more is asserted of {group} than its open row tells")
+        return self._compare(group, known, self._fields)
+
+    def _go_on(self, group: str, row: Row) -> Rows:
+        """Return what an open row becomes: the same, asserted again, or closed, and perhaps another after it."""
+        at = self.recorded.effective_at
+        content = self._next_content(group, row)
+        if content == content_of(row):
+            return (self._reassert(row, at),)
+        closed = self._close(row, at)
+        return (closed,) if content is None else (closed, self._open(group, Segment(at, None, content), at))
+
+    def _next_content(self, group: str, row: Row) -> Content | None:
+        """Return what an open row's content becomes; None when the event ends it."""
+        said: dict[str, Value] = {field: a.value for field, a in self._asserted.items()}
+        if said.get(EXISTS) is False:
+            return None
+        if isinstance(row, EntityVersion):
+            return str(said.get(DISPLAY_NAME, row.display_name)), str(said.get(ENTITY_TYPE, row.entity_type))
+        value = said.get(group, row.detail_value)
+        return None if value is None else (row.detail_type, str(value))
+
+    def _compare(self, group: str, known: Rows, fields: Fields) -> Rows:
+        """Return the rows that say what the group's assertions say, and keep of the known ones what stays true."""
+        wanted = {segment.start: segment for segment in segments(fields, group)}
+        last_asserted = asserted_to(fields, group)
+        rows: dict[datetime, Row] = {}
+        for row in known:
+            segment = wanted.get(row.valid_from)
+            if segment is not None and segment.content == content_of(row):
+                if segment.end == row.valid_to:
+                    rows[row.valid_from] = self._reassert(row, last_asserted) if segment.end is None else row
+                    continue
+                if row.valid_to is None and segment.end is not None:
+                    rows[row.valid_from] = self._close(row, segment.end)
+                    continue
+            self.changes.append(Superseded(row, self.recorded.position))
+        for segment in wanted.values():
+            if segment.start not in rows:
+                rows[segment.start] = self._open(group, segment, last_asserted)
+        return tuple(rows[start] for start in wanted)
+
+    def _reassert(self, row: Row, at: datetime | None) -> Row:
+        if row.asserted_to == at:
+            return row
+        again = replace(row, asserted_to=at)
+        self.changes.append(Reasserted(again))
+        return again
+
+    def _close(self, row: Row, end: datetime) -> Row:
+        position, recorded_at = self.recorded.position, self.recorded.recorded_at
+        closed = replace(row, valid_to=end, valid_to_known_position=position, updated_at=recorded_at, asserted_to=None)
+        self.changes.append(Closed(closed))
+        return closed
+
+    def _open(self, group: str, segment: Segment, last_asserted: datetime | None) -> Row:
+        row_id = next(self._ids, None)
+        if row_id is None:
+            raise CannotFold(self.recorded.position, f"it would make over {ROWS_PER_EVENT} rows")
+        position, recorded_at, is_open = self.recorded.position, self.recorded.recorded_at, segment.end is None
+        first, second = segment.content
+        make: Callable[..., Row] = (
+            partial(EntityVersion, display_name=first, entity_type=second, hashdiff=entity_hash(first, second))
+            if group == ENTITY
+            else partial(DetailVersion, detail_type=first, detail_value=second, hashdiff=detail_hash(first, second))
+        )
+        row = make(
+            id=row_id,
+            entity_uid=self.entity_uid,
+            valid_from=segment.start,
+            valid_to=segment.end,
+            asserted_to=last_asserted if is_open else None,
+            recorded_from_position=position,
+            valid_to_known_position=None if is_open else position,
+            created_at=recorded_at,
+            updated_at=recorded_at,
+            actor=self.recorded.metadata.actor,
+        )
+        self.changes.append(Opened(row))
+        return row
+
+
+def content_of(row: Row) -> Content:
+    """Return what a row says, as segments have it."""
+    if isinstance(row, EntityVersion):
+        return row.display_name, row.entity_type
+    return row.detail_type, row.detail_value

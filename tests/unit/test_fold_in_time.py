@@ -1,0 +1,81 @@
+"""The fold in two dimensions, held against an oracle that knows one point at a time, over random histories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from shared.core.assertions import EXISTS, pieces, value_at
+from shared.core.errors import NotForward
+from shared.core.events import (
+    EntityEvent,
+    EntityRegistered,
+    EntityReopened,
+    EntityRetired,
+    EntityRevised,
+    EventCancelled,
+    Recorded,
+    Until,
+)
+from shared.core.timeline import Timeline, fold
+from tests.given import UID, day, record
+from tests.histories import Believed, as_said, grid, histories, state_in_rows
+from tests.oracle_points import ABSENT, state
+
+
+@given(histories())
+def test_at_every_point_the_rows_say_what_the_oracle_says(history: Sequence[Recorded]) -> None:
+    believed = Believed.after(history)
+    said = as_said(history)
+    for known in range(1, len(history) + 1):
+        for instant in grid():
+            assert state_in_rows(believed.rows, instant, known) == state(said, instant, known), (instant, known)
+
+
+@given(histories())
+def test_at_most_one_row_of_a_group_is_true_at_a_point_and_no_two_that_touch_are_equal(
+    history: Sequence[Recorded],
+) -> None:
+    believed = Believed.after(history)
+    for known in range(1, len(history) + 1):
+        for rows in believed.groups(known):
+            for before, after in zip(rows, rows[1:], strict=False):
+                assert before.valid_to is not None
+                assert before.valid_to <= after.valid_from
+                assert before.valid_to < after.valid_from or before.hashdiff != after.hashdiff
+
+
+@given(histories())
+def test_the_open_rows_tell_all_that_is_later_than_them(history: Sequence[Recorded]) -> None:
+    timeline = Timeline(entity_uid=UID)
+    for recorded in history:
+        rows = {g: rows[-1:] for g, rows in timeline.rows.items() if rows and rows[-1].valid_to is None}
+        after, changes = fold(timeline, recorded)
+        try:
+            seen, same = fold(replace(timeline, fields=None, rows=rows), recorded)
+        except NotForward:
+            pass
+        else:
+            if isinstance(recorded.event, EntityRevised):
+                assert same == changes
+                assert (seen.change_points, seen.schedule) == (after.change_points, after.schedule)
+        timeline = after
+
+
+@given(histories(), st.sampled_from(grid()))
+def test_the_sweep_is_the_rule(history: Sequence[Recorded], instant: datetime) -> None:
+    timeline = Believed.after(history).timeline
+    assert timeline.fields is not None
+    for field in timeline.fields.values():
+        swept = [
+            piece.value
+            for piece in pieces(field)
+            if piece.start <= instant and (piece.end is None or instant < piece.end)
+        ]
+        assert (swept or [None]) == [value_at(field, instant)]
