@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from asyncio import get_running_loop
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
-from db.pool import once_more
-from db.queries import statement
 from read_side import rows as shaped
-from read_side.questions import Asked, Filters, Slice, Trail, Window
-from shared.core.errors import Retired, Unavailable, Unknown, invalid
+from read_side.snapshots import Snapshots
+from shared.core.errors import Retired, Unknown, invalid
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -22,13 +19,11 @@ if TYPE_CHECKING:
     from db.pool import Connection
     from db.waiting import Waiter
     from read_side.diff import EntityDiff
-    from read_side.rows import Row
+    from read_side.questions import Asked, Filters, Slice, Trail, Window
     from read_side.shapes import AuditOut, VersionOut
     from shared.http.shapes import EntityOut, TypeOut
 
 Item = TypeVar("Item")
-OWN_SECONDS = 0.5
-"""How long a read waits for what its client wrote, where the client did not ask for it."""
 
 
 class Found(Struct, Generic[Item], frozen=True):
@@ -52,48 +47,46 @@ class ReadModel:
         self, pool: AsyncConnectionPool[Connection], page_size: int, wait_seconds: float, waiter: Waiter
     ) -> None:
         self.page_size = page_size
-        self._pool = pool
-        self._wait_seconds = wait_seconds
-        self._waiter = waiter
+        self._snapshots = Snapshots(pool, wait_seconds, waiter)
 
     async def entity(self, uid: UUID, asked: Asked) -> Found[EntityOut]:
         """Return one entity, now with its ETag, or at an instant. Raises Unknown, and Retired where it has ended."""
         name = "read/get_entity" if asked.as_of is None else "read/get_entity_as_of"
-        rows = await self._fetch(name, {"uid": uid}, asked)
-        position, as_of, event_id, change_points, retired_at = rows[0][:5]
+        found = await self._snapshots.fetch(name, {"uid": uid}, asked)
+        event_id, change_points, retired_at = found.rows[0][2:5]
         if retired_at is not None:
             raise Retired(uid, retired_at)
-        items = shaped.entities(row[5:] for row in rows)
+        items = shaped.entities(row[5:] for row in found.rows)
         if not items:
             raise Unknown("entity")
         etag = f'"{event_id}.{change_points}"' if asked.as_of is None else None
-        return Found(position, as_of, items, etag=etag)
+        return Found(found.position, found.as_of, items, etag=etag)
 
     async def entities(self, filters: Filters, part: Slice, asked: Asked) -> Found[EntityOut]:
         """Return a page of what exists now, or did at an instant. Raises Invalid for an unknown or inactive type."""
         params = {**filters.params(), **part.params()}
         if asked.as_of is not None:
             name = "read/list_as_of" if filters.order == "entity_uid" else "read/search_as_of"
-            rows = await self._fetch(name, params, asked, prepare=False)
+            found = await self._snapshots.fetch(name, params, asked, prepare=False)
         elif not filters.only_type:
-            rows = await self._fetch("read/search_current", params, asked, prepare=False)
+            found = await self._snapshots.fetch("read/search_current", params, asked, prepare=False)
         elif filters.entity_type is not None:
-            rows = await self._fetch("read/list_current_by_type", params, asked)
+            found = await self._snapshots.fetch("read/list_current_by_type", params, asked)
         else:
-            rows = await self._fetch("read/list_current", params, asked)
-        position, as_of, count, refused = rows[0][:4]
+            found = await self._snapshots.fetch("read/list_current", params, asked)
+        count, refused = found.rows[0][2:4]
         if refused is not None:
             active = " that is active" if refused == "type" else ""
             raise invalid(refused, f"There is no such type{active}.", "unknown_type")
-        return Found(position, as_of, shaped.entities(row[4:] for row in rows), count)
+        return Found(found.position, found.as_of, shaped.entities(row[4:] for row in found.rows), count)
 
     async def history(self, uid: UUID, part: Slice, asked: Asked) -> Found[VersionOut]:
         """Return a page of an entity's versions, oldest first; with as_of those begun by then. Raises Unknown."""
-        rows = await self._fetch("read/list_history", {"uid": uid, **part.params()}, asked)
-        position, as_of, count, known = rows[0][:4]
+        found = await self._snapshots.fetch("read/list_history", {"uid": uid, **part.params()}, asked)
+        count, known = found.rows[0][2:4]
         if known is None:
             raise Unknown("entity")
-        return Found(position, as_of, shaped.versions(uid, (row[4:] for row in rows)), count)
+        return Found(found.position, found.as_of, shaped.versions(uid, (row[4:] for row in found.rows)), count)
 
     async def diff(self, window: Window, part: Slice, asked: Asked) -> Found[EntityDiff]:
         """Return a page of what changed in a window, by uid."""
@@ -102,53 +95,25 @@ class ReadModel:
             name = "read/diff_entity"
         else:
             name = "read/diff_net" if window.mode == "net" else "read/diff_changes"
-        rows = await self._fetch(name, params, asked, prepare=window.entity_uid is not None)
-        position, as_of, count = rows[0][:3]
-        items = shaped.differences(window, (row[3:] for row in rows))
+        found = await self._snapshots.fetch(name, params, asked, prepare=window.entity_uid is not None)
+        count = found.rows[0][2]
+        items = shaped.differences(window, (row[3:] for row in found.rows))
         if window.entity_uid is not None:
             count = len(items) if part.counted else None
             items = items if part.page == 1 else []
-        return Found(position, as_of, items, count)
+        return Found(found.position, found.as_of, items, count)
 
     async def audit(self, trail: Trail, part: Slice, asked: Asked) -> Found[AuditOut]:
         """Return a page of the audit trail, newest first."""
-        rows = await self._fetch("read/list_audit", {**trail.params(), **part.params()}, asked, prepare=False)
-        position, as_of, count = rows[0][:3]
-        return Found(position, as_of, shaped.audit_entries(row[3:] for row in rows), count)
+        found = await self._snapshots.fetch(
+            "read/list_audit", {**trail.params(), **part.params()}, asked, prepare=False
+        )
+        count = found.rows[0][2]
+        return Found(found.position, found.as_of, shaped.audit_entries(row[3:] for row in found.rows), count)
 
     async def types(self, kind: Literal["entity", "detail"], part: Slice, asked: Asked) -> Found[TypeOut]:
         """Return a page of the entity types or the detail types, by code."""
         name = "read/list_entity_types" if kind == "entity" else "read/list_detail_types"
-        rows = await self._fetch(name, part.params(), asked)
-        position, as_of, count = rows[0][:3]
-        return Found(position, as_of, shaped.types(row[3:] for row in rows), count)
-
-    async def _fetch(self, name: str, params: dict[str, Any], asked: Asked, *, prepare: bool = True) -> list[Row]:
-        """Return the rows of a statement, at least one; each begins with the position, at or after the one asked for.
-
-        A statement whose best plan hangs on its parameters is not prepared: PostgreSQL then plans it for their values.
-        """
-        params = {**params, "as_of": asked.as_of}
-        wanted = max(asked.min_position, asked.own_position)
-        rows = await self._run(name, params, prepare=prepare)
-        patience = self._wait_seconds if asked.min_position > rows[0][0] else min(self._wait_seconds, OWN_SECONDS)
-        deadline = get_running_loop().time() + patience
-        while rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
-            await self._waiter.wait_for(wanted, left)
-            rows = await self._run(name, params, prepare=prepare)  # told or not: only what is read counts
-        if rows[0][0] < asked.min_position:
-            reason = f"The read model is at position {rows[0][0]}: it has not reached {asked.min_position} yet."
-            raise Unavailable(reason, retry_after=1)
-        return rows
-
-    async def _run(self, name: str, params: dict[str, Any], *, prepare: bool) -> list[Row]:
-        """Return the rows of a statement. Raises Unavailable when the database does not answer."""
-        rows = await once_more(lambda: self._once(name, params, prepare=prepare))
-        if not rows:
-            raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
-        return rows
-
-    async def _once(self, name: str, params: dict[str, Any], *, prepare: bool) -> list[Row]:
-        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            await cursor.execute(statement(name), params, prepare=prepare)
-            return await cursor.fetchall()
+        found = await self._snapshots.fetch(name, part.params(), asked)
+        count = found.rows[0][2]
+        return Found(found.position, found.as_of, shaped.types(row[3:] for row in found.rows), count)

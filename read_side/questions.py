@@ -14,13 +14,24 @@ from shared.core.hashdiff import detail_hash
 Order = Literal["-valid_from", "display_name", "entity_uid"]
 
 
+class Known(Struct, frozen=True, kw_only=True):
+    """Whose knowledge is asked for: that of a position, or of an instant; the latest where neither is given."""
+
+    position: int | None = None
+    instant: datetime | None = None
+
+
+LATEST = Known()
+
+
 class Asked(Struct, frozen=True, kw_only=True):
-    """What every read can ask: the instant (None is now), and a position that the read model must have reached.
+    """What every read can ask: the instant (None is now), as known when, and a position that must have been reached.
 
     `own_position` is what the client wrote last: it is waited for as well, for a while, and nothing fails without it.
     """
 
     as_of: datetime | None = None
+    known: Known = LATEST
     min_position: int = 0
     own_position: int = 0
 

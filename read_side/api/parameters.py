@@ -11,8 +11,8 @@ from pydantic import BeforeValidator, Field, PlainValidator, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from read_side.diff import Mode
-from read_side.questions import Asked, Order, Slice
-from shared.core.errors import Invalid
+from read_side.questions import Asked, Known, Order, Slice
+from shared.core.errors import Invalid, invalid
 from shared.http.instants import SCHEMA, parse_instant
 from shared.http.paging import LAST_PAGE
 from shared.http.requests import Query, Text
@@ -62,14 +62,19 @@ class ReadQuery(Query):
     """What every read takes."""
 
     as_of: Instant | None = Field(None, description="The instant of valid time to answer for; now when absent.")
+    known_at: Instant | None = Field(None, description="Answer with what was known at this instant, or before.")
+    position: Position | None = Field(None, description="The same, exactly: with what was known at this position.")
     min_position: Position = Field(
         0, description="Wait until the read model has this position; 503 when it takes too long."
     )
 
     def asked(self, request: Request) -> Asked:
         """Return it as the read model takes it; the client's own last write through this process is waited for too."""
+        if self.known_at is not None and self.position is not None:
+            raise invalid("known_at", "Given beside position: one of them says what was known.", "repeated")
         own = request.app.state.own_writes.of(request)
-        return Asked(as_of=self.as_of, min_position=self.min_position, own_position=own)
+        known = Known(position=self.position, instant=self.known_at)
+        return Asked(as_of=self.as_of, known=known, min_position=self.min_position, own_position=own)
 
 
 class PageQuery(ReadQuery):
