@@ -50,12 +50,12 @@ class Snapshots:
         self._waiter = waiter
 
     async def fetch(self, name: str, params: dict[str, Any], asked: Asked, *, prepare: bool = True) -> Snapshot:
-        """Return what a statement finds; it takes `as_of` and `known`, the position, NULL where it is the latest.
+        """Return what a statement finds; it takes `as_of`, `now` and `known`, a position; NULL is the latest.
 
         A statement whose best plan hangs on its parameters is not prepared: PostgreSQL then plans it for their values.
         """
         known = await self.position_of(asked.known)
-        params = {**params, "as_of": asked.as_of, "known": known}
+        params = {**params, "as_of": asked.as_of, "now": asked.now, "known": known}
         required = max(asked.min_position, known or 0)
         wanted = required if known is not None else max(required, asked.own_position)
         rows = await self._run(name, params, prepare=prepare)
@@ -94,9 +94,9 @@ class Snapshots:
             await self._waiter.wait_until_settled(known.instant, left)
 
     async def pin(self, asked: Asked) -> Asked:
-        """Return the same question at a point that stays: an instant and a position where it named none."""
-        now = await self.fetch("read/get_moment", {}, asked)
-        return replace(asked, as_of=now.as_of, known=Known(position=now.position))
+        """Return the same question at a point that stays: with an instant that is now, and a position."""
+        found = await self.fetch("read/get_moment", {}, asked)
+        return replace(asked, now=found.as_of, known=Known(position=found.position))
 
     async def _settle(self) -> None:
         """Ask the projector to find out up to when all is known; should it not hear, it does so by itself in time."""
