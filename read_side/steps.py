@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
 
 from msgspec import Struct
@@ -21,6 +21,9 @@ from shared.core.assertions import DISPLAY_NAME, ENTITY_TYPE, EXISTS
 
 Fields = Mapping[str, list[Span]]
 """The spans of each field, the fields in their order."""
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+"""No instant is earlier."""
 
 
 class Points(Struct, frozen=True):
