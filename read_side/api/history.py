@@ -33,7 +33,8 @@ router = APIRouter()
 async def list_history(request: Request) -> Response:
     """List the versions of an entity and its details as one timeline; with `as_of` those begun by then.
 
-    What is scheduled is there too. An entity's version comes before its details of the same instant. Earlier belief has `recorded_to`.
+    What is scheduled is there too. An entity's version comes before its details of the same instant.
+    Earlier belief has `recorded_to`.
     """
     await authorize(request, "read")
     uid = read_uid(request.path_params)

@@ -1,4 +1,4 @@
-"""What was known when: an instant stands for a position, exactly and for ever, or the question is told to come again."""
+"""What was known when: an instant stands for a position, exactly and for ever, or the answer is to come again."""
 
 from __future__ import annotations
 

@@ -15,29 +15,35 @@ from tests.integration.reading import day
 
 FILL = """
 INSERT INTO read_model.entity_head
-SELECT gen_random_uuid(), 2, gen_random_uuid(), n, 3, '2024-01-01'::timestamptz + n * interval '1 hour', NULL
+SELECT gen_random_uuid(), 2, gen_random_uuid(), n, 3, '2024-01-01'::timestamptz + n * interval '1 hour'
 FROM generate_series(1, 6000) n;
 
 INSERT INTO read_model.entity_version
 SELECT last_position * 10 + k, entity_uid, 'Name ' || last_position, CASE WHEN k = 1 THEN 'PERSON' ELSE 'OTHER' END,
        md5(last_position || '/' || k), registered_at + k * interval '100 days',
-       CASE WHEN k = 0 THEN registered_at + interval '100 days' END, k = 1, now(), last_position,
+       CASE WHEN k = 0 THEN registered_at + interval '100 days' END, k = 1, CASE WHEN k = 1 THEN now() END, last_position,
        CASE WHEN k = 0 THEN 1 END, now(), now(), 'somebody', 'name ' || last_position
 FROM read_model.entity_head, generate_series(0, 1) k;
 
 INSERT INTO read_model.entity_detail_version
-SELECT id, entity_uid, 'EMAIL', hashdiff, hashdiff, valid_from, valid_to, is_current, now(), 1, valid_to_known_position,
+SELECT id, entity_uid, 'EMAIL', hashdiff, hashdiff, valid_from, valid_to, is_current, asserted_to, 1, valid_to_known_position,
        now(), now(), 'somebody'
 FROM read_model.entity_version;
 
 INSERT INTO read_model.audit_entry
 SELECT last_position, last_position, 'user_' || last_position % 100, registered_at, entity_uid, 'entity', 'INSERT',
-       NULL, NULL, '{}', 'request-' || last_position, NULL, NULL
+       NULL, NULL, '{}', 'request-' || last_position, NULL, NULL, last_event_id, NULL
 FROM read_model.entity_head;
+
+UPDATE read_model.checkpoint SET position = 6000, recorded_at = now(), clock_at = now();
 """
 NOTHING: dict[str, Any] = dict.fromkeys(
     ["as_of", "pattern", "type", "detail_type", "detail_hash", "actor", "operation", "request_id", "uid", "from", "to"]
-) | {"limit": 10, "offset": 0, "counted": False, "order": "-valid_from"}
+    + ["known", "now", "after_instant", "after_text", "after_uid", "after_number", "kind"]
+) | {
+    **{"limit": 10, "offset": 0, "most": 12, "counted": False, "order": "-valid_from"},
+    **{"backward": False, "newest": False, "superseded": False},
+}
 
 
 @pytest.fixture(scope="module")
