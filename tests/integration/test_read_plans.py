@@ -75,8 +75,6 @@ def plan(connection: psycopg.Connection[Any], name: str, params: dict[str, Any])
         ("read/search_current", {"detail_type": "EMAIL", "detail_hash": "x"}, "entity_detail_version_hash", 150),
         ("read/list_as_of", {"as_of": day(150)}, "entity_version_as_of", 150),
         ("read/search_as_of", {"as_of": day(150)}, "entity_version_starts", 150),
-        ("read/diff_net", {"from": day(150), "to": day(151), "counted": True}, "entity_version_ends", 500),
-        ("read/diff_changes", {"from": day(150), "to": day(151), "counted": True}, "entity_detail_version_starts", 150),
         ("read/list_audit", {}, "audit_entry_pkey", 150),
         ("read/list_audit", {"request_id": "request-7"}, "audit_entry_by_request", 150),
     ],
@@ -95,7 +93,6 @@ def test_a_page_touches_few_pages_of_the_tables(
         ("read/get_entity", {}),
         ("read/get_entity_as_of", {"as_of": day(150)}),
         ("read/list_history", {"counted": True}),
-        ("read/diff_entity", {"from": day(150), "to": day(151)}),
         ("read/list_audit", {"counted": True}),
     ],
 )
