@@ -50,7 +50,7 @@ def ask(client: TestClient, path: str) -> Any:
     [
         ("", ["Beginning", "Changed", "Staying"]),
         ("type=PERSON", ["Beginning", "Changed", "Staying"]),
-        ("type=PERSON&page_size=1&page=2", ["Changed"]),
+        ("type=PERSON&page_size=1&page=2", ["Beginning"]),
         ("q=chang", ["Changed"]),
         ("q=end", []),
         ("order=display_name", ["Beginning", "Changed", "Staying"]),
