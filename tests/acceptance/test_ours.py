@@ -50,7 +50,7 @@ OURS: list[tuple[str, str, str]] = [
     ("OPTIONS", GENERAL, "test_options_tells_what_is_allowed_wherever_get_answers"),
     ("CORS by setting", AUTH, "test_pages_of_a_named_origin_may_call_and_no_others"),
     ("page_size", READ, "test_page_size_is_1_to_500"),
-    ("cursor, with a later issue", BAD, LATER),
+    ("cursor", READ, "test_pages_by_cursor_join_up_whatever_is_written_between"),
     ("Past the end", READ, "test_past_the_end_there_is_the_true_count_and_no_results"),
     ("count is exact", READ, "test_the_plain_count_and_that_of_a_type_are_exact"),
     ("count=none", READ, "test_count_none_leaves_the_count_null"),

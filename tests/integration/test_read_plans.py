@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -21,13 +22,13 @@ FROM generate_series(1, 6000) n;
 INSERT INTO read_model.entity_version
 SELECT last_position * 10 + k, entity_uid, 'Name ' || last_position, CASE WHEN k = 1 THEN 'PERSON' ELSE 'OTHER' END,
        md5(last_position || '/' || k), registered_at + k * interval '100 days',
-       CASE WHEN k = 0 THEN registered_at + interval '100 days' END, k = 1, CASE WHEN k = 1 THEN now() END, last_position,
-       CASE WHEN k = 0 THEN 1 END, now(), now(), 'somebody', 'name ' || last_position
+       CASE WHEN k = 0 THEN registered_at + interval '100 days' END, k = 1, CASE WHEN k = 1 THEN now() END,
+       last_position, CASE WHEN k = 0 THEN 1 END, now(), now(), 'somebody', 'name ' || last_position
 FROM read_model.entity_head, generate_series(0, 1) k;
 
 INSERT INTO read_model.entity_detail_version
-SELECT id, entity_uid, 'EMAIL', hashdiff, hashdiff, valid_from, valid_to, is_current, asserted_to, 1, valid_to_known_position,
-       now(), now(), 'somebody'
+SELECT id, entity_uid, 'EMAIL', hashdiff, hashdiff, valid_from, valid_to, is_current, asserted_to, 1,
+       valid_to_known_position, now(), now(), 'somebody'
 FROM read_model.entity_version;
 
 INSERT INTO read_model.audit_entry
@@ -37,12 +38,19 @@ FROM read_model.entity_head;
 
 UPDATE read_model.checkpoint SET position = 6000, recorded_at = now(), clock_at = now();
 """
-NOTHING: dict[str, Any] = dict.fromkeys(
-    ["as_of", "pattern", "type", "detail_type", "detail_hash", "actor", "operation", "request_id", "uid", "from", "to"]
-    + ["known", "now", "after_instant", "after_text", "after_uid", "after_number", "kind"]
-) | {
-    **{"limit": 10, "offset": 0, "most": 12, "counted": False, "order": "-valid_from"},
-    **{"backward": False, "newest": False, "superseded": False},
+ABSENT = (
+    *("as_of", "known", "now", "uid", "pattern", "type", "detail_type", "detail_hash", "kind"),
+    *("actor", "operation", "request_id", "from", "to"),
+    *("after_instant", "after_text", "after_uid", "after_number"),
+)
+NO = ("counted", "backward", "newest", "superseded")
+NOTHING: dict[str, Any] = {
+    **dict.fromkeys(ABSENT),
+    **dict.fromkeys(NO, False),
+    "limit": 10,
+    "offset": 0,
+    "most": 12,
+    "order": "-valid_from",
 }
 
 
@@ -75,7 +83,16 @@ def plan(connection: psycopg.Connection[Any], name: str, params: dict[str, Any])
         ("read/search_current", {"detail_type": "EMAIL", "detail_hash": "x"}, "entity_detail_version_hash", 150),
         ("read/list_as_of", {"as_of": day(150)}, "entity_version_as_of", 150),
         ("read/search_as_of", {"as_of": day(150)}, "entity_version_starts", 150),
+        ("read/list_known", {"as_of": day(150), "known": 6000}, "entity_version_as_of", 250),
+        ("read/search_known", {"as_of": day(150), "known": 6000}, "entity_version_starts", 250),
+        (
+            "read/search_known",
+            {"as_of": day(150), "known": 6000, "after_instant": day(140), "after_uid": UUID(int=1)},
+            *("entity_version_starts", 250),
+        ),
+        ("read/list_scheduled", {"as_of": day(349)}, "entity_version_starts", 1000),
         ("read/list_audit", {}, "audit_entry_pkey", 150),
+        ("read/list_audit", {"known": 3000}, "audit_entry_pkey", 150),
         ("read/list_audit", {"request_id": "request-7"}, "audit_entry_by_request", 150),
     ],
 )
@@ -92,7 +109,10 @@ def test_a_page_touches_few_pages_of_the_tables(
     [
         ("read/get_entity", {}),
         ("read/get_entity_as_of", {"as_of": day(150)}),
-        ("read/list_history", {"counted": True}),
+        ("read/get_entity_known", {"as_of": day(150), "known": 6000}),
+        ("read/list_history", {"counted": True, "superseded": True}),
+        ("read/list_history", {"counted": True, "known": 6000}),
+        ("read/list_scheduled", {"as_of": day(150)}),
         ("read/list_audit", {"counted": True}),
     ],
 )
