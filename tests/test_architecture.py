@@ -109,7 +109,7 @@ def test_every_event_can_be_written_read_and_folded() -> None:
     steps = {(name, n) for name, today in upcasters.SCHEMA_VERSIONS.items() for n in range(1, today)}
     assert steps == upcasters.UPCASTERS.keys()
     assert _named(EntityEvent) | _named(RegistryEvent) == events
-    assert rules.matched_classes(OURS["shared/core/timeline.py"], "assertions") == _named(EntityEvent)
+    assert rules.matched_classes(OURS["shared/core/assertions.py"], "assertions") == _named(EntityEvent)
     assert rules.matched_classes(OURS["write_side/registry.py"], "evolve") == _named(RegistryEvent)
 
 
