@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from shared.core.assertions import EXISTS, Assertion, Value, pieces, value_at
+from shared.core.assertions import DISPLAY_NAME, ENTITY_TYPE, EXISTS, Assertion, Value, pieces, value_at
 from shared.core.errors import Nameless, NotYet, Retired, Unknown
 from shared.core.events import INFINITY, Context, Metadata, Recorded, Until
-from shared.core.segments import has_gap
+from shared.core.rows import DetailVersion, EntityVersion
+from shared.core.segments import ENTITY, has_gap
 from shared.core.timeline import Timeline, note
 
 if TYPE_CHECKING:
@@ -24,8 +25,19 @@ def fields_of(entity: Timeline) -> Mapping[str, tuple[Assertion, ...]]:
 
 
 def value(entity: Timeline, field: str, instant: datetime) -> Value:
-    """Return what a field holds at an instant, also where the entity does not exist."""
-    return value_at(fields_of(entity).get(field, ()), instant)
+    """Return what a field holds at an instant, also where the entity does not exist.
+
+    Where it exists its rows tell, found by halves; underneath a retirement all assertions of the field are looked at.
+    """
+    row = entity.row_at(ENTITY, instant)
+    if row is None:
+        return value_at(fields_of(entity).get(field, ()), instant)
+    if field == EXISTS:
+        return True
+    if isinstance(row, EntityVersion) and field in {DISPLAY_NAME, ENTITY_TYPE}:
+        return row.display_name if field == DISPLAY_NAME else row.entity_type
+    detail = entity.row_at(field, instant)
+    return detail.detail_value if isinstance(detail, DetailVersion) else None
 
 
 def exists(entity: Timeline, instant: datetime) -> bool:

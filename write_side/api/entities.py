@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET
 
+from shared.core.rows import DetailVersion, EntityVersion
 from shared.http.auth import Principal, authorize
 from shared.http.requests import Body, read_body, read_query, read_uid
 from shared.http.routes import WRITE_HEADERS, WRITE_PROBLEMS, operation
@@ -49,8 +50,9 @@ async def _answer(
 
 
 def _shape(entity: Entity, at: datetime, now: datetime) -> EntityOut | None:
-    row, details = entity.rows_at(at)
-    return None if row is None else entity_out(row, details, now)
+    rows = entity.rows_at(at)
+    details = [row for row in rows if isinstance(row, DetailVersion)]
+    return next((entity_out(row, details, now) for row in rows if isinstance(row, EntityVersion)), None)
 
 
 @operation(
