@@ -113,4 +113,5 @@ class Watch:
                 for line in wrong:
                     terminalreporter.line(line, red=True)
             elif ran:
-                terminalreporter.line(f"{name}: {len(ran)} of {len(found)} rows, all green")
+                of = "" if len(ran) == len(found) else f" of {len(found)}"
+                terminalreporter.line(f"{name}: {len(ran)}{of} rows, all green")
