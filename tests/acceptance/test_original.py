@@ -36,7 +36,8 @@ FACTS = {
         Service-Oriented Architecture; Comprehensive Audit Trail; DRF Token Authentication; Python 3.10+;
         Docker & Docker Compose; Git; Local Development; Full Docker; View all available commands;
         Key Makefile features; Development commands (local); Docker commands; Simplified workflow;
-        Consistent interface; Error handling; Documentation; Virtual Environment Creation; Isolation; Activation;
+        Consistent interface; Error handling; Documentation; What happens during environment setup;
+        Virtual Environment Creation; Isolation; Step-by-step process; Activation;
         Manual environment creation; Single Shared Core; SCD2 In-Table Versioning; Idempotency; Audit-First Design;
         Service Layer Architecture; AuditService; HashService; SCD2Service; DateTimeService; PaginationService;
         EntityService; AsOfService; DiffService; HistoryService; Overlapping Periods Error; Poor Performance;
@@ -57,7 +58,8 @@ FACTS = {
         POST /api/v1/auth/token; GET /ping/; GET /api/v1/entities; ?q=search&type=PERSON;
         GET /api/v1/entities/{entity_uid}; POST /api/v1/entities; PATCH /api/v1/entities/{entity_uid};
         GET /api/v1/entities-asof/?as_of=2024-01-15T10:30:00Z; GET /api/v1/diff/?from=2024-01-01&to=2024-01-31;
-        Authorization: Token; {{baseUrl}}; http://127.0.0.1:8000/; user_1; user_2; 1234; Authentication, `POST;
+        Authorization: Token; {{baseUrl}}; http://127.0.0.1:8000/; Username: `user_1`, Password: `1234`;
+        Username: `user_2`, Password: `1234`; Authentication, `POST;
         Ping, `GET; List Entities; Get Entity Snapshot; Create Entity; Update Entity; As-Of Query; Diff Query;
         GET is public; POST, PATCH, PUT and DELETE need a token
     """,
