@@ -214,7 +214,14 @@ def test_an_admin_issues_tokens_shown_once_and_revokes_them(service: Service, ad
     assert page.told["notice"] == ["The token was revoked."]
     assert service.ask("POST", "entities", headers=header, json={}).status_code == 401
     assert admin.send(shown.form(f"{here}/revoke", token_id=str(token_id))).status == 404
-    for wrong in ({"scopes": "admin"}, {"username": name("x")}, {"ttl": "?"}, {"scopes": []}, {"label": "x" * 151}):
+    no_scope: list[str] = []
+    for wrong in (
+        {"scopes": "admin"},
+        {"username": name("x")},
+        {"ttl": "?"},
+        {"scopes": no_scope},
+        {"label": "x" * 151},
+    ):
         page = admin.send(form, **wrong)
         assert page.status in {400, 404}
         assert page.told["wrong"] + page.told["alert"]

@@ -61,7 +61,7 @@ def state(service: Service) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("cookie", [None, "", "nonsense", "ä"])
 def test_who_is_not_signed_in_is_sent_to_do_so_and_back(guest: Admin, path: str, cookie: str | None) -> None:
-    headers = {} if cookie is None else {"Cookie": f"cockpit_admin={cookie}".encode()}
+    headers = {} if cookie is None else {b"Cookie": f"cockpit_admin={cookie}".encode()}
     for method in ("GET", "HEAD"):
         answer = guest.client.request(method, f"{path}?page=2&x=%C3%A4", headers=headers)
         assert answer.status_code == 303
@@ -202,12 +202,8 @@ def test_a_notice_that_this_session_did_not_make_is_not_told(service: Service, a
     with Admin(service) as other:
         other.sign_in()
         for forged in (cookie, cookie[:-1], "x", "x.y", "é"):
-            answer = other.client.get(
-                HOME,
-                headers={
-                    "Cookie": f"cockpit_admin={other.client.cookies['cockpit_admin']}; cockpit_notice={forged}".encode()
-                },
-            )
+            cookies = f"cockpit_admin={other.client.cookies['cockpit_admin']}; cockpit_notice={forged}"
+            answer = other.client.get(HOME, headers={b"Cookie": cookies.encode()})
             assert Page(answer).told["notice"] == []
     admin.client.head(HOME)
     assert admin.get(HOME).told["notice"] == ["The user user_1 was changed."]
