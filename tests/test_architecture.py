@@ -18,6 +18,9 @@ from tests import architecture as rules
 
 PACKAGES = {"cockpit", "db", "projector", "read_side", "shared", "tests", "write_side"}
 ROOMS = {
+    "cockpit/admin",
+    "cockpit/admin/static",
+    "cockpit/admin/templates",
     "db/migrations",
     "db/sql",
     *(f"db/sql/{folder}" for folder in rules.STATEMENT_FOLDERS),
