@@ -137,7 +137,12 @@ BAD = {
     "an unknown type": ("UPDATE {} SET type = 'EntityVanished' WHERE position = 2", "EntityVanished"),
     "a later schema version": ("UPDATE {} SET schema_version = 99 WHERE position = 2", "schema version 99"),
     "a payload of another shape": ("UPDATE {} SET payload = '{{\"data\": 1}}' WHERE position = 2", "Expected"),
-    "an instant before the last": ("UPDATE {} SET effective_at = '2000-01-01' WHERE position = 2", "later than"),
+    "a cancellation of nothing": (
+        "UPDATE {} SET type = 'EventCancelled',"
+        """ payload = '{{"context": {{}}, "data": {{"event_id": "018f0000-0000-7000-8000-000000000000"}}}}'"""
+        " WHERE position = 2",
+        "of which nothing stands",
+    ),
 }
 
 
