@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Request
+from msgspec.structs import replace
 from pydantic import BeforeValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from read_side.api.cursors import read_cursor
 from read_side.diff import Mode
-from read_side.questions import Asked, Filters, Order, Slice, Trail
+from read_side.questions import Asked, Chronicle, Filters, Known, Order, Slice, Trail
 from shared.core.errors import Invalid, invalid
 from shared.http.instants import SCHEMA, parse_instant
 from shared.http.paging import LAST_PAGE
@@ -55,6 +57,7 @@ Search = Annotated[
 ]
 Position = Annotated[int, Field(ge=0, le=MAX_POSITION), BeforeValidator(_whole)]
 PageNumber = Annotated[int, Field(ge=1, le=LAST_PAGE), BeforeValidator(_whole)]
+EntityField = Annotated[Text, StringConstraints(pattern=r"^(display_name|entity_type|details\.[A-Z0-9_]{1,50})$")]
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(_whole)]
 
 
@@ -62,14 +65,19 @@ class ReadQuery(Query):
     """What every read takes."""
 
     as_of: Instant | None = Field(None, description="The instant of valid time to answer for; now when absent.")
+    known_at: Instant | None = Field(None, description="Answer with what was known at this instant.")
+    position: Position | None = Field(None, description="The same, exactly: with what was known at this position.")
     min_position: Position = Field(
         0, description="Wait until the read model has this position; 503 when it takes too long."
     )
 
     def asked(self, request: Request) -> Asked:
         """Return it as the read model takes it; the client's own last write through this process is waited for too."""
+        if self.known_at is not None and self.position is not None:
+            raise invalid("known_at", "Given beside position: one of them says what was known.", "repeated")
         own = request.app.state.own_writes.of(request)
-        return Asked(as_of=self.as_of, min_position=self.min_position, own_position=own)
+        known = Known(position=self.position, instant=self.known_at)
+        return Asked(as_of=self.as_of, known=known, min_position=self.min_position, own_position=own)
 
 
 class PageQuery(ReadQuery):
@@ -78,17 +86,83 @@ class PageQuery(ReadQuery):
     page: PageNumber = 1
     page_size: PageSize | None = None
     count: Literal["exact", "none"] = Field("exact", description="none leaves the count null, and saves its cost.")
+    cursor: Text | None = Field(
+        None,
+        description="* begins pages that join up exactly, whatever is written meanwhile: next and previous lead on.",
+    )
+
+    def asked(self, request: Request) -> Asked:
+        """Return it as the read model takes it: with a cursor, at the point of the first page."""
+        asked = super().asked(request)
+        cursor = None if self.cursor is None else read_cursor(request, self.cursor)
+        if cursor is None:
+            return asked
+        return replace(asked, now=cursor.now, known=Known(position=cursor.position))
 
     def part(self, request: Request) -> Slice:
-        """Return the page as the read model takes it."""
+        """Return the page as the read model takes it. Raises Invalid for a page beside a cursor."""
         size = self.page_size or request.app.state.read.page_size
-        return Slice(page=self.page, size=size, counted=self.count != "none")
+        if self.cursor is None:
+            return Slice(page=self.page, size=size, counted=self.count != "none")
+        if "page" in self.model_fields_set:
+            raise invalid("page", "A cursor says which page it is.", "repeated")
+        cursor = read_cursor(request, self.cursor)
+        if cursor is None:
+            return Slice(size=size, counted=self.count != "none", keyed=True)
+        return Slice(
+            size=size,
+            counted=self.count != "none",
+            keyed=True,
+            after=cursor.key,
+            backward=cursor.backward,
+            total=cursor.count,
+        )
 
 
 class TimelessPageQuery(PageQuery):
     """A list of what has no state in valid time: `as_of` is answered in As-Of and changes nothing."""
 
     as_of: Instant | None = Field(None, description="Any instant gives the same answer here.")
+
+
+class TypesQuery(TimelessPageQuery):
+    """A list of types, which are kept as they are now alone: what was known of them before is not told wrongly."""
+
+    known_at: Instant | None = Field(None, description="Refused: types are kept as they are now alone.")
+    position: Position | None = Field(None, description="Refused, as known_at is.")
+
+    def asked(self, request: Request) -> Asked:
+        """Return it as the read model takes it. Raises Invalid for a question about earlier knowledge."""
+        for name, given in (("known_at", self.known_at), ("position", self.position)):
+            if given is not None:
+                raise invalid(name, "Types are kept as they are now alone.", "not_applicable")
+        return super().asked(request)
+
+
+class HistoryQuery(PageQuery):
+    """Which versions a history holds, and in which order."""
+
+    order: Literal["valid_from", "-valid_from"] = Field("valid_from", description="Oldest first, or newest first.")
+    field: EntityField | None = Field(
+        None, description="Only versions that hold this field: display_name, entity_type, or details. and its type."
+    )
+    include: Literal["superseded"] | None = Field(
+        None, description="superseded: also versions that were believed until an event told otherwise."
+    )
+
+    @property
+    def chronicle(self) -> Chronicle:
+        """Return it as the read model takes it."""
+        return Chronicle(
+            newest_first=self.order == "-valid_from", field=self.field, superseded=self.include is not None
+        )
+
+
+class ScheduledQuery(PageQuery):
+    """Which changes that are to come."""
+
+    as_of: Instant | None = Field(None, description="Changes after this instant; after now when absent.")
+    entity_uid: Uid | None = None
 
 
 class EntitiesQuery(PageQuery):

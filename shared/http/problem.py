@@ -105,6 +105,9 @@ def from_domain(request: Request, error: errors.CockpitError) -> Response:
             base = f"/api/v1/entities/{uid}"
             more = {"retired_since": since, "history": f"{base}/history", "reopen": f"{base}/reopen"}
             status = 404 if request.method in {"GET", "HEAD", "DELETE"} else status
+        case errors.NotYet(entity_uid=uid):
+            more = {"history": f"/api/v1/entities/{uid}/history"}
+            status = 404 if request.method in {"GET", "HEAD"} else status
         case _:
             pass
     return problem(request, status, str(error), code=error.code, fields=fields, headers=headers, more=more)

@@ -14,9 +14,32 @@ from db.pool import Dsns
 from db.queries import statement
 from tests.integration.reading import day
 
-NOTHING: dict[str, Any] = dict.fromkeys(
-    ["as_of", "pattern", "type", "detail_type", "detail_hash", "actor", "operation", "request_id", "uid", "from", "to"]
-) | {"limit": 10, "offset": 0, "counted": False, "order": "-valid_from"}
+ABSENT = (
+    *(
+        "as_of",
+        "pattern",
+        "type",
+        "detail_type",
+        "detail_hash",
+        "actor",
+        "operation",
+        "request_id",
+        "uid",
+        "from",
+        "to",
+    ),
+    *("known", "now", "after_instant", "after_text", "after_uid", "after_number", "kind"),
+)
+NOTHING: dict[str, Any] = dict.fromkeys(ABSENT) | {
+    "limit": 10,
+    "offset": 0,
+    "most": 12,
+    "counted": False,
+    "order": "-valid_from",
+    "backward": False,
+    "newest": False,
+    "superseded": False,
+}
 VALUE = {"detail_type": "EMAIL", "detail_hash": sha256(b"40000/0").hexdigest()}
 """What one entity had for 100 days."""
 HOURS = {"from": day(150), "to": day(150) + timedelta(hours=2)}
