@@ -108,7 +108,7 @@ def test_what_is_cancelled_is_as_if_it_had_never_been() -> None:
         ("Superseded", "Jane", 5, None),
         ("Opened", "John", 1, None),
     ]
-    assert (timeline.change_points, timeline.cancelled) == (4, {UUID(int=2)})
+    assert (timeline.change_points, timeline.cancelled) == (4, frozenset({UUID(int=2)}))
 
 
 def test_values_go_on_underneath_a_retirement() -> None:
