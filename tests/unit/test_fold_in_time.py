@@ -12,10 +12,7 @@ from msgspec.structs import replace
 
 from shared.core.assertions import pieces, value_at
 from shared.core.errors import NotForward
-from shared.core.events import (
-    EntityRevised,
-    Recorded,
-)
+from shared.core.events import EntityRevised, Recorded
 from shared.core.timeline import Timeline, fold
 from tests.given import UID
 from tests.histories import Believed, as_said, grid, histories, state_in_rows
@@ -42,6 +39,12 @@ def test_at_most_one_row_of_a_group_is_true_at_a_point_and_no_two_that_touch_are
                 assert before.valid_to is not None
                 assert before.valid_to <= after.valid_from
                 assert before.valid_to < after.valid_from or before.hashdiff != after.hashdiff
+
+
+@given(histories())
+def test_a_rows_id_is_its_own_and_tells_the_event_that_made_it(history: Sequence[Recorded]) -> None:
+    for row, _ in Believed.after(history).rows.values():  # which finds an id that is used twice
+        assert row.id >> 16 == row.recorded_from_position
 
 
 @given(histories())
