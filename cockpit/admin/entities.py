@@ -14,10 +14,10 @@ from cockpit.admin.pages import Filled, part_of, refused, render
 from read_side.api.parameters import EntitiesQuery, PageQuery
 from read_side.diff import Step
 from read_side.queries import ReadModel
-from read_side.questions import Asked, Slice, Trail, Window
+from read_side.questions import Asked, Chronicle, Slice, Trail, Window
 from read_side.shapes import VersionOut
-from shared.core.errors import Invalid, Retired, Unknown
-from shared.core.timeline import DETAILS, DISPLAY_NAME, ENTITY_TYPE
+from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE
+from shared.core.errors import Invalid, NotYet, Retired, Unknown
 from shared.http.requests import read_query, read_uid
 from shared.http.shapes import EntityOut, TypeOut
 
@@ -69,7 +69,7 @@ async def one(request: Request) -> Response:
         form = refused(request, error, request.query_params, FIELDS)
         query = PageQuery()
     part, asked = query.part(request), query.asked(request)
-    history = await read.history(uid, part, Asked(own_position=asked.own_position))
+    history = await read.history(uid, Chronicle(), part, Asked(own_position=asked.own_position))
     entity, retired_since = await _entity(read, uid, asked)
     trail = await read.audit(Trail(entity_uid=uid), NEWEST_ENTRIES, asked)
     return render(
@@ -92,7 +92,7 @@ async def _entity(read: ReadModel, uid: UUID, asked: Asked) -> tuple[EntityOut |
         return (await read.entity(uid, asked)).items[0], None
     except Retired as error:
         return None, error.since
-    except Unknown:  # it has a history, so this is before it began
+    except (NotYet, Unknown):  # it has a history, so this is before it began
         return None, None
 
 
