@@ -116,9 +116,8 @@ BAD = {
     "a later schema version": ("UPDATE {} SET schema_version = 99 WHERE position = 2", "schema version 99"),
     "a payload of another shape": ("UPDATE {} SET payload = '{{\"data\": 1}}' WHERE position = 2", "Expected"),
     "a cancellation of nothing": (
-        "UPDATE {} SET type = 'EventCancelled',"
-        """ payload = '{{"context": {{}}, "data": {{"event_id": "018f0000-0000-7000-8000-000000000000"}}}}'"""
-        " WHERE position = 2",
+        "UPDATE {} SET type = 'EventCancelled', payload = json_build_object('context', '{{}}'::json, 'data',"  # noqa: ISC004
+        " json_build_object('event_id', event_id)) WHERE position = 2",
         "of which nothing stands",
     ),
 }

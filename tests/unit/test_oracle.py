@@ -79,7 +79,8 @@ def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
 
 def set_checkpoint(connection: psycopg.Connection[Any], position: int) -> None:
     connection.execute(
-        "UPDATE read_model.checkpoint c SET position = e.position, recorded_at = e.recorded_at, clock_at = e.recorded_at"
+        "UPDATE read_model.checkpoint c"
+        " SET position = e.position, recorded_at = e.recorded_at, clock_at = e.recorded_at"
         " FROM log.event e WHERE e.position = %s",
         [position],
     )
