@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from db.pool import Connection, Dsns
 from projector.batch import Projection
+from projector.worker import Worker
 from shared.core.events import (
     INFINITY,
     REGISTRY_STREAM,
@@ -84,6 +86,28 @@ async def fold_all(conninfo: str, limit: int = 1000) -> None:
     async with projecting(conninfo) as (_, projection):
         while await projection.advance(limit):
             pass
+
+
+@asynccontextmanager
+async def working(conninfo: str, poll_seconds: float = 30) -> AsyncIterator[Worker]:
+    """Give a worker at work."""
+    worker = Worker(Dsns(conninfo).of("project"), poll_seconds=poll_seconds, batch_events=100)
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await task
+
+
+async def come_true(condition: Callable[[], object], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # the database has no event for it
+            await asyncio.sleep(0.02)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
 
 
 def fetch(conninfo: str, sql: str, *params: object) -> list[tuple[Any, ...]]:
