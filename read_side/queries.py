@@ -85,7 +85,8 @@ class ReadModel:
             asked = replace(asked, as_of=asked.as_of or asked.now)
         params = {**filters.params(), **part.params()}
         if asked.as_of is not None:
-            name = "read/list_as_of" if filters.order == "entity_uid" else "read/search_as_of"
+            how = "list" if filters.order == "entity_uid" else "search"
+            name = f"read/{how}_as_of" if asked.known == LATEST else f"read/{how}_known"
             found = await self._snapshots.fetch(name, params, asked, prepare=False)
         elif not filters.only_type:
             found = await self._snapshots.fetch("read/search_current", params, asked, prepare=False)

@@ -6,9 +6,9 @@ GENERAL, AUTH, HEALTH = "acceptance/test_general", "acceptance/test_auth", "acce
 BAD, WRITE, READ = "acceptance/test_bad_input", "acceptance/test_entities_write", "acceptance/test_entities_read"
 TIME, AUDIT, TYPES = "acceptance/test_time", "acceptance/test_audit", "acceptance/test_types"
 REPLAYS, CONDITIONAL, DATED = "acceptance/test_replays", "acceptance/test_conditional", "acceptance/test_dated"
+BOUNDED = "acceptance/test_bounded"
 SAMPLE, RESTART, HASH = "acceptance/test_sample_data", "acceptance/test_restart", "unit/test_hashdiff"
 LATER = "test_a_parameter_of_a_later_issue_is_refused_by_name"
-NOT_YET = "test_the_future_and_at_or_before_the_last_change_are_not_supported_yet"
 
 OURS: list[tuple[str, str, str]] = [  # rule, file below tests, test
     # General
@@ -44,7 +44,7 @@ OURS: list[tuple[str, str, str]] = [  # rule, file below tests, test
     ("OPTIONS", GENERAL, "test_options_tells_what_is_allowed_wherever_get_answers"),
     ("CORS by setting", AUTH, "test_pages_of_a_named_origin_may_call_and_no_others"),
     ("page_size", READ, "test_page_size_is_1_to_500"),
-    ("cursor, with a later issue", BAD, LATER),
+    ("cursor", READ, "test_pages_by_cursor_join_up_whatever_is_written_between"),
     ("Past the end", READ, "test_past_the_end_there_is_the_true_count_and_no_results"),
     ("count is exact", READ, "test_the_plain_count_and_that_of_a_type_are_exact"),
     ("count=none", READ, "test_count_none_leaves_the_count_null"),
@@ -92,7 +92,12 @@ OURS: list[tuple[str, str, str]] = [  # rule, file below tests, test
     ("reopen", WRITE, "test_reopen_brings_back_what_was"),
     ("DELETE takes effective_at as a parameter", DATED, "test_delete_takes_its_date_as_a_query_parameter"),
     ("effective_at in the body", DATED, "test_a_dated_change_holds_from_its_instant_on"),
-    ("effective_at, with a later issue", DATED, NOT_YET),
+    ("effective_at in the past", DATED, "test_a_change_before_the_last_one_holds_up_to_it"),
+    ("effective_at in the future", DATED, "test_a_scheduled_change_is_answered_as_it_will_be_and_read_as_it_is"),
+    ("effective_until", BOUNDED, "test_a_bounded_change_holds_up_to_its_bound_and_then_what_was_resumes"),
+    ("effective_until infinity", BOUNDED, "test_until_infinity_overwrites_what_was_to_come"),
+    ("cancel", BOUNDED, "test_a_cancelled_event_is_as_if_it_had_never_been"),
+    ("reason", BOUNDED, "test_every_command_may_give_a_reason_which_the_log_keeps"),
     ("If-Match, of a read", CONDITIONAL, "test_a_write_takes_the_etag_of_a_read"),
     ("If-Match, of a write", CONDITIONAL, "test_a_write_takes_the_etag_of_the_last_write"),
     ("412 with the current ETag", CONDITIONAL, "test_a_stale_etag_is_412_with_the_current_one"),

@@ -36,13 +36,14 @@ def site(clone: Clone) -> Iterator[Site]:
 def results(client: TestClient, path: str, **params: Any) -> list[dict[str, Any]]:
     answer = client.get(f"/api/v1/{path}", params={"page_size": 500, **params})
     assert answer.status_code == 200, answer.text
-    page: dict[str, Any] = answer.json()
-    assert page["count"] == len(page["results"])
+    page = answer.json()
+    found: list[dict[str, Any]] = page["results"]
+    assert page["count"] == len(found)
     if "position" in params:
         assert answer.headers["position"] == str(params["position"])
     if "as_of" in params:
         assert answer.headers["as-of"] == params["as_of"]
-    return page["results"]
+    return found
 
 
 @EXAMPLES
@@ -160,7 +161,7 @@ def test_what_is_scheduled_is_what_will_change(site: Site, world: World) -> None
     for known in range(head(world) + 1):
         for t in INSTANTS[::2]:
             expected = [(show(at), str(of), *change) for at, of, *change in changes(world, t, known)]
-            asked = {"as_of": show(t), "position": known}
+            asked: dict[str, Any] = {"as_of": show(t), "position": known}
             names = ("effective_at", "entity_uid", "field", "before", "after")
             found = results(client, "scheduled", **asked)
             assert [tuple(item[name] for name in names) for item in found] == expected

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -15,30 +16,18 @@ from db.queries import statement
 from tests.integration.reading import day
 
 ABSENT = (
-    *(
-        "as_of",
-        "pattern",
-        "type",
-        "detail_type",
-        "detail_hash",
-        "actor",
-        "operation",
-        "request_id",
-        "uid",
-        "from",
-        "to",
-    ),
-    *("known", "now", "after_instant", "after_text", "after_uid", "after_number", "kind"),
+    *("as_of", "known", "now", "uid", "pattern", "type", "detail_type", "detail_hash", "kind"),
+    *("actor", "operation", "request_id", "from", "to"),
+    *("after_instant", "after_text", "after_uid", "after_number"),
 )
-NOTHING: dict[str, Any] = dict.fromkeys(ABSENT) | {
+NO = ("counted", "backward", "newest", "superseded")
+NOTHING: dict[str, Any] = {
+    **dict.fromkeys(ABSENT),
+    **dict.fromkeys(NO, False),
     "limit": 10,
     "offset": 0,
     "most": 12,
-    "counted": False,
     "order": "-valid_from",
-    "backward": False,
-    "newest": False,
-    "superseded": False,
 }
 VALUE = {"detail_type": "EMAIL", "detail_hash": sha256(b"40000/0").hexdigest()}
 """What one entity had for 100 days."""
@@ -75,7 +64,16 @@ def plan(connection: psycopg.Connection[Any], name: str, params: dict[str, Any])
         ("read/search_as_of", {"as_of": day(150), **VALUE, "counted": True}, "entity_detail_version_hash", 50),
         ("read/diff_net", {**HOURS, "counted": True}, "entity_version_ends", 500),
         ("read/diff_changes", {**HOURS, "counted": True}, "entity_detail_version_starts", 150),
+        ("read/list_known", {"as_of": day(150), "known": 100_000}, "entity_version_as_of", 250),
+        ("read/search_known", {"as_of": day(150), "known": 100_000}, "entity_version_starts", 250),
+        (
+            "read/search_known",
+            {"as_of": day(150), "known": 100_000, "after_instant": day(140), "after_uid": UUID(int=1)},
+            *("entity_version_starts", 250),
+        ),
+        ("read/list_scheduled", {"as_of": day(349)}, "entity_version_starts", 1000),
         ("read/list_audit", {}, "audit_entry_pkey", 150),
+        ("read/list_audit", {"known": 50_000}, "audit_entry_pkey", 150),
         ("read/list_audit", {"request_id": "request-7"}, "audit_entry_by_request", 150),
     ],
 )
@@ -93,7 +91,10 @@ def test_a_page_touches_few_pages_of_the_tables(
     [
         ("read/get_entity", {}),
         ("read/get_entity_as_of", {"as_of": day(150)}),
-        ("read/list_history", {"counted": True}),
+        ("read/get_entity_known", {"as_of": day(150), "known": 6000}),
+        ("read/list_history", {"counted": True, "superseded": True}),
+        ("read/list_history", {"counted": True, "known": 6000}),
+        ("read/list_scheduled", {"as_of": day(150)}),
         ("read/diff_entity", {"from": day(150), "to": day(151)}),
         ("read/list_audit", {"counted": True}),
     ],

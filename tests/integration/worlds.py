@@ -5,6 +5,7 @@ They come from the strategies of `tests/histories.py`, their events one after th
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise
@@ -34,13 +35,13 @@ World = dict[UUID, list[Recorded]]
 @st.composite
 def worlds(draw: st.DrawFn, most: int = 5) -> World:
     """Draw a few lives, and in which order their events were recorded."""
-    lives = [iter(draw(histories(most))) for _ in range(draw(st.integers(2, 3)))]
+    lives = [deque(draw(histories(most))) for _ in range(draw(st.integers(2, 3)))]
     world: World = {uid(number): [] for number in range(1, len(lives) + 1)}
     ids: dict[tuple[UUID, UUID], UUID] = {}
     position = 0
-    while lives_on := [(of, life) for of, life in zip(world, lives, strict=True) if life.__length_hint__()]:
-        of, life = draw(st.sampled_from(lives_on))
-        recorded, position = next(life), position + 1
+    while lives_on := [(of, life) for of, life in zip(world, lives, strict=True) if life]:
+        of, coming = draw(st.sampled_from(lives_on))
+        recorded, position = coming.popleft(), position + 1
         ids[of, recorded.event_id] = UUID(int=position)
         event = recorded.event
         if isinstance(event, EventCancelled):

@@ -2,6 +2,9 @@
 -- What fell due since the flags were brought up to date is not flagged yet.
 WITH moment AS MATERIALIZED (
     SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
+), due_details AS MATERIALIZED (
+    SELECT v.* FROM entity_detail_version v, moment
+    WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
 )
 SELECT c.position, c.now AS as_of, c.now,
        h.last_event_id, h.change_points - (SELECT count(*) FROM unnest(h.schedule) AS t (instant) WHERE instant > c.now),
@@ -21,8 +24,6 @@ LEFT JOIN LATERAL (
     SELECT * FROM entity_detail_version v
     WHERE v.entity_uid = e.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
     UNION ALL
-    SELECT * FROM entity_detail_version v
-    WHERE v.entity_uid = e.entity_uid AND NOT v.is_current
-      AND v.valid_from > c.clock_at AND v.valid_from <= c.now AND (v.valid_to IS NULL OR v.valid_to > c.now)
+    SELECT * FROM due_details v WHERE v.entity_uid = e.entity_uid
 ) d ON true
 ORDER BY d.detail_type COLLATE "C"

@@ -21,5 +21,6 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     SELECT * FROM entity_detail_version_known(%(known)s::bigint) v
     WHERE v.entity_uid = e.entity_uid AND v.valid_from <= c.as_of AND (v.valid_to IS NULL OR v.valid_to > c.as_of)
+    OFFSET 0 -- one look-up
 ) d ON true
 ORDER BY d.detail_type COLLATE "C"

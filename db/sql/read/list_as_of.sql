@@ -1,38 +1,33 @@
--- A page of what existed at an instant, as known at a position or latest, by uid: one point lookup an entity, whatever
--- its history; for ReadModel.entities. It is planned anew for each question. Backwards it is the page before a key.
+-- A page of what existed at an instant, by uid: one point lookup an entity, whatever its history; for
+-- ReadModel.entities. It is planned anew for each question.
 WITH page AS (
     SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff
     FROM entity_head h
     CROSS JOIN LATERAL (
-        SELECT * FROM entity_version_known(%(known)s::bigint) v
+        SELECT * FROM entity_version v
         WHERE v.entity_uid = h.entity_uid AND v.valid_from <= %(as_of)s::timestamptz
         ORDER BY v.valid_from DESC LIMIT 1
     ) e
-    WHERE (%(known)s::bigint IS NOT NULL OR h.registered_at <= %(as_of)s::timestamptz)
+    WHERE h.registered_at <= %(as_of)s::timestamptz
       AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
       AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
       AND (%(detail_hash)s::text IS NULL OR h.entity_uid = ANY (ARRAY(
-          SELECT f.entity_uid FROM entity_detail_version_known(%(known)s::bigint) f
+          SELECT f.entity_uid FROM entity_detail_version f
           WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
             AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz))))
-      AND (%(after_uid)s::uuid IS NULL
-           OR CASE WHEN %(backward)s::boolean THEN h.entity_uid < %(after_uid)s::uuid
-                   ELSE h.entity_uid > %(after_uid)s::uuid END)
-    ORDER BY CASE WHEN NOT %(backward)s::boolean THEN h.entity_uid END,
-             CASE WHEN %(backward)s::boolean THEN h.entity_uid END DESC
+    ORDER BY h.entity_uid
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
-SELECT c.position, %(as_of)s::timestamptz AS as_of,
-       coalesce(%(now)s::timestamptz, greatest(now(), c.recorded_at, c.clock_at)) AS now,
+SELECT c.position, %(as_of)s::timestamptz AS as_of, greatest(now(), c.recorded_at, c.clock_at) AS now,
        CASE WHEN %(counted)s::boolean THEN (
-           SELECT count(*) FROM entity_version_known(%(known)s::bigint) e
+           SELECT count(*) FROM entity_version e
            WHERE e.valid_from <= %(as_of)s::timestamptz
              AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
              AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
              AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
              AND (%(detail_hash)s::text IS NULL OR e.entity_uid = ANY (ARRAY(
-                 SELECT f.entity_uid FROM entity_detail_version_known(%(known)s::bigint) f
+                 SELECT f.entity_uid FROM entity_detail_version f
                  WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
                    AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz))))
        ) END AS count,
@@ -45,10 +40,8 @@ SELECT c.position, %(as_of)s::timestamptz AS as_of,
        d.id, d.detail_type, d.detail_value, d.valid_from, d.valid_to, d.hashdiff
 FROM checkpoint c
 LEFT JOIN page ON true
-LEFT JOIN LATERAL (
-    SELECT * FROM entity_detail_version_known(%(known)s::bigint) v
-    WHERE v.entity_uid = page.entity_uid
-      AND v.valid_from <= %(as_of)s::timestamptz AND (v.valid_to IS NULL OR v.valid_to > %(as_of)s::timestamptz)
-) d ON true
+LEFT JOIN entity_detail_version d
+    ON d.entity_uid = page.entity_uid
+    AND d.valid_from <= %(as_of)s::timestamptz AND (d.valid_to IS NULL OR d.valid_to > %(as_of)s::timestamptz)
 WHERE c.name = 'read_model'
 ORDER BY page.entity_uid, d.detail_type COLLATE "C"

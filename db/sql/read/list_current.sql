@@ -2,6 +2,9 @@
 -- What fell due since the flags were brought up to date is not flagged yet, and what ended since still is.
 WITH moment AS MATERIALIZED (
     SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
+), due_details AS MATERIALIZED (
+    SELECT v.* FROM entity_detail_version v, moment
+    WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
 ), due AS (
     SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
     FROM entity_version, moment
@@ -9,12 +12,14 @@ WITH moment AS MATERIALIZED (
       AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
 ), page AS (
     SELECT * FROM (
-        SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
-        FROM entity_version
-        WHERE is_current AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
+        (SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
+         FROM entity_version
+         WHERE is_current AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
+         ORDER BY valid_from DESC, entity_uid
+         LIMIT %(limit)s::bigint + %(offset)s::bigint)
         UNION ALL
         SELECT * FROM due
-    ) AS now
+    ) AS existing
     ORDER BY valid_from DESC, entity_uid
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
@@ -34,8 +39,6 @@ LEFT JOIN LATERAL (
     SELECT * FROM entity_detail_version v
     WHERE v.entity_uid = page.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
     UNION ALL
-    SELECT * FROM entity_detail_version v
-    WHERE v.entity_uid = page.entity_uid AND NOT v.is_current
-      AND v.valid_from > c.clock_at AND v.valid_from <= c.now AND (v.valid_to IS NULL OR v.valid_to > c.now)
+    SELECT * FROM due_details v WHERE v.entity_uid = page.entity_uid
 ) d ON true
 ORDER BY page.valid_from DESC, page.entity_uid, d.detail_type COLLATE "C"

@@ -1,40 +1,27 @@
--- A page of what existed at an instant, as known at a position or latest, newest first or by name, by any filter; for
--- ReadModel.entities. It is planned anew for each question, so a filter that is NULL costs nothing and the order is the
--- one asked for. Backwards it is the page before a key.
+-- A page of what existed at an instant, newest first or by name, by any filter; for ReadModel.entities. It is planned
+-- anew for each question, so a filter that is NULL costs nothing and the order is the one asked for.
 WITH found AS NOT MATERIALIZED (
     SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff, e.search_name
-    FROM entity_version_known(%(known)s::bigint) e
+    FROM entity_version e
     WHERE e.valid_from <= %(as_of)s::timestamptz
       AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
       AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
       AND (%(detail_hash)s::text IS NULL OR e.entity_uid = ANY (ARRAY(
-          SELECT f.entity_uid FROM entity_detail_version_known(%(known)s::bigint) f
+          SELECT f.entity_uid FROM entity_detail_version f
           WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
             AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz))))
 ), page AS (
-    SELECT * FROM found
-    WHERE %(after_uid)s::uuid IS NULL OR CASE
-        WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN
-            valid_from <= %(after_instant)s::timestamptz
-            AND (valid_from < %(after_instant)s::timestamptz OR entity_uid > %(after_uid)s::uuid)
-        WHEN %(order)s::text = '-valid_from' THEN
-            valid_from >= %(after_instant)s::timestamptz
-            AND (valid_from > %(after_instant)s::timestamptz OR entity_uid < %(after_uid)s::uuid)
-        WHEN NOT %(backward)s::boolean THEN
-            (search_name COLLATE "C", entity_uid) > (%(after_text)s::text COLLATE "C", %(after_uid)s::uuid)
-        ELSE (search_name COLLATE "C", entity_uid) < (%(after_text)s::text COLLATE "C", %(after_uid)s::uuid)
-    END
-    ORDER BY CASE WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN valid_from END DESC,
-             CASE WHEN %(order)s::text = '-valid_from' AND %(backward)s::boolean THEN valid_from END,
-             CASE WHEN %(order)s::text = 'display_name' AND NOT %(backward)s::boolean THEN search_name END COLLATE "C",
-             CASE WHEN %(order)s::text = 'display_name' AND %(backward)s::boolean THEN search_name END COLLATE "C" DESC,
-             CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-             CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
-    LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+    SELECT *, row_number() OVER () AS place
+    FROM (
+        SELECT * FROM found
+        ORDER BY CASE WHEN %(order)s::text = '-valid_from' THEN valid_from END DESC,
+                 CASE WHEN %(order)s::text = 'display_name' THEN search_name END COLLATE "C",
+                 entity_uid
+        LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+    ) AS in_order
 )
-SELECT c.position, %(as_of)s::timestamptz AS as_of,
-       coalesce(%(now)s::timestamptz, greatest(now(), c.recorded_at, c.clock_at)) AS now,
+SELECT c.position, %(as_of)s::timestamptz AS as_of, greatest(now(), c.recorded_at, c.clock_at) AS now,
        CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
        CASE WHEN %(type)s::text IS NOT NULL
                  AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'
@@ -45,12 +32,8 @@ SELECT c.position, %(as_of)s::timestamptz AS as_of,
        d.id, d.detail_type, d.detail_value, d.valid_from, d.valid_to, d.hashdiff
 FROM checkpoint c
 LEFT JOIN page ON true
-LEFT JOIN LATERAL (
-    SELECT * FROM entity_detail_version_known(%(known)s::bigint) v
-    WHERE v.entity_uid = page.entity_uid
-      AND v.valid_from <= %(as_of)s::timestamptz AND (v.valid_to IS NULL OR v.valid_to > %(as_of)s::timestamptz)
-) d ON true
+LEFT JOIN entity_detail_version d
+    ON d.entity_uid = page.entity_uid
+    AND d.valid_from <= %(as_of)s::timestamptz AND (d.valid_to IS NULL OR d.valid_to > %(as_of)s::timestamptz)
 WHERE c.name = 'read_model'
-ORDER BY CASE WHEN %(order)s::text = '-valid_from' THEN page.valid_from END DESC,
-         CASE WHEN %(order)s::text = 'display_name' THEN page.search_name END COLLATE "C",
-         page.entity_uid, d.detail_type COLLATE "C"
+ORDER BY page.place, d.detail_type COLLATE "C"

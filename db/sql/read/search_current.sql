@@ -3,6 +3,9 @@
 -- up to date is not flagged yet, and what ended since still is.
 WITH moment AS MATERIALIZED (
     SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
+), due_details AS MATERIALIZED (
+    SELECT v.* FROM entity_detail_version v, moment
+    WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
 ), holders AS (
     SELECT entity_uid FROM entity_detail_version
     WHERE is_current AND hashdiff = %(detail_hash)s::text
@@ -12,24 +15,33 @@ WITH moment AS MATERIALIZED (
     WHERE NOT is_current AND hashdiff = %(detail_hash)s::text
       AND valid_from > (SELECT clock_at FROM moment) AND valid_from <= (SELECT now FROM moment)
       AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
-), existing AS NOT MATERIALIZED (
+), flagged AS NOT MATERIALIZED (
     SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff, search_name
     FROM entity_version
     WHERE is_current AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
-    UNION ALL
+      AND (%(pattern)s::text IS NULL OR search_name LIKE %(pattern)s::text)
+      AND (%(type)s::text IS NULL OR entity_type = %(type)s::text)
+      AND (%(detail_hash)s::text IS NULL OR entity_uid = ANY (ARRAY(SELECT h.entity_uid FROM holders h)))
+), due AS (
     SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff, search_name
     FROM entity_version
     WHERE NOT is_current AND valid_from > (SELECT clock_at FROM moment) AND valid_from <= (SELECT now FROM moment)
       AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
-), found AS NOT MATERIALIZED (
-    SELECT * FROM existing
-    WHERE (%(pattern)s::text IS NULL OR search_name LIKE %(pattern)s::text)
+      AND (%(pattern)s::text IS NULL OR search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR entity_type = %(type)s::text)
       AND (%(detail_hash)s::text IS NULL OR entity_uid = ANY (ARRAY(SELECT h.entity_uid FROM holders h)))
 ), page AS (
     SELECT *, row_number() OVER () AS place
     FROM (
-        SELECT * FROM found
+        SELECT * FROM (
+            (SELECT * FROM flagged
+             ORDER BY CASE WHEN %(order)s::text = '-valid_from' THEN valid_from END DESC,
+                      CASE WHEN %(order)s::text = 'display_name' THEN search_name END COLLATE "C",
+                      entity_uid
+             LIMIT %(limit)s::bigint + %(offset)s::bigint)
+            UNION ALL
+            SELECT * FROM due
+        ) AS existing
         ORDER BY CASE WHEN %(order)s::text = '-valid_from' THEN valid_from END DESC,
                  CASE WHEN %(order)s::text = 'display_name' THEN search_name END COLLATE "C",
                  entity_uid
@@ -37,7 +49,7 @@ WITH moment AS MATERIALIZED (
     ) AS in_order
 )
 SELECT c.position, c.now AS as_of, c.now,
-       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
+       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM flagged) + (SELECT count(*) FROM due) END AS count,
        CASE WHEN %(type)s::text IS NOT NULL
                  AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'
             WHEN %(detail_type)s::text IS NOT NULL
@@ -51,8 +63,6 @@ LEFT JOIN LATERAL (
     SELECT * FROM entity_detail_version v
     WHERE v.entity_uid = page.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
     UNION ALL
-    SELECT * FROM entity_detail_version v
-    WHERE v.entity_uid = page.entity_uid AND NOT v.is_current
-      AND v.valid_from > c.clock_at AND v.valid_from <= c.now AND (v.valid_to IS NULL OR v.valid_to > c.now)
+    SELECT * FROM due_details v WHERE v.entity_uid = page.entity_uid
 ) d ON true
 ORDER BY page.place, d.detail_type COLLATE "C"
