@@ -64,14 +64,15 @@ class FakeClock:
 
 @dataclass(frozen=True)
 class Dated:
-    """An event that carried an effective_at of its own."""
+    """An event that carried an effective_at of its own, and perhaps a bound."""
 
     event: EntityEvent
     effective_at: datetime
+    effective_until: Until = None
 
 
-def dated(effective_at: datetime, event: EntityEvent) -> Dated:
-    return Dated(event, effective_at)
+def dated(effective_at: datetime, event: EntityEvent, effective_until: Until = None) -> Dated:
+    return Dated(event, effective_at, effective_until)
 
 
 def record(
@@ -123,9 +124,10 @@ class Given:
     now: datetime
     registry: Registry = REGISTRY
 
-    def after(self, event: EntityEvent, effective_at: datetime | None = None) -> Given:
+    def after(self, event: EntityEvent, effective_at: datetime | None = None, effective_until: Until = None) -> Given:
         """Return the same a day later, with one more event recorded at the old now."""
-        recorded = record(event, self.entity.timeline.version + 1, self.now, effective_at)
+        version = self.entity.version + 1
+        recorded = record(event, version, self.now, effective_at, effective_until=effective_until)
         return Given(entities.evolve(self.entity, recorded), FakeClock(self.now).tick(), self.registry)
 
     def but(self, *events: Event) -> Given:
@@ -174,13 +176,18 @@ class Outcome:
     def recorded(self) -> Given:
         """Return what is given once the events that followed are recorded."""
         assert self.error is None, f"refused: {self.error!r}"
-        return reduce(lambda given, event: given.after(event, self.command.effective_at), self.events, self.given)
+        at, until = (getattr(self.command, name, None) for name in ("effective_at", "effective_until"))
+        return reduce(lambda given, event: given.after(event, at, until), self.events, self.given)
 
 
 def given(*history: EntityEvent | Dated) -> Given:
     """Return an entity with this history."""
     start = Given(entities.initial(UID), FakeClock(day(100)).tick())
-    return reduce(lambda state, event: state.after(event.event, event.effective_at), _all_dated(history), start)
+    return reduce(
+        lambda state, event: state.after(event.event, event.effective_at, event.effective_until),
+        _all_dated(history),
+        start,
+    )
 
 
 def _all_dated(history: Iterable[EntityEvent | Dated]) -> Iterable[Any]:

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from hypothesis import strategies as st
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from shared.core.assertions import assertions
-from shared.core.errors import CannotFold
 from shared.core.events import (
     INFINITY,
     EntityEvent,
@@ -24,13 +23,12 @@ from shared.core.events import (
     Recorded,
     Until,
 )
-from shared.core.rows import Change, Closed, EntityVersion, Opened, Row, Superseded
+from shared.core.rows import Change, EntityVersion, Opened, Row, Superseded
 from shared.core.timeline import Timeline, fold
 from tests.given import UID, day, record
 from tests.oracle_points import ABSENT, Said, state
 
 DAYS = 8
-LATER: dict[str, Any] = {"display_name": st.just(UNSET) | st.sampled_from("AB")}
 
 names, kinds, codes = (
     st.sampled_from("AB"),
@@ -136,15 +134,13 @@ class Believed:
 
     def groups(self, known: int) -> Iterator[list[Row]]:
         """Yield the rows of each group as they were believed at a position, in the order of valid time."""
-        seen = [row for row in map(lambda r: as_known(*r, known), self.rows.values()) if row is not None]
+        seen = [row for row in (as_known(*believed, known) for believed in self.rows.values()) if row is not None]
         for group in {getattr(row, "detail_type", None) for row in seen}:
             yield sorted((r for r in seen if getattr(r, "detail_type", None) == group), key=lambda r: r.valid_from)
 
 
 def as_known(row: Row, recorded_to: int | None, known: int) -> Row | None:
     """Return a row as it was believed at a position: None where it was not, open where its end was not told yet."""
-    from msgspec.structs import replace
-
     if not (row.recorded_from_position <= known and (recorded_to is None or known < recorded_to)):
         return None
     is_open = row.valid_to_known_position is not None and known < row.valid_to_known_position
@@ -153,7 +149,7 @@ def as_known(row: Row, recorded_to: int | None, known: int) -> Row | None:
 
 def state_in_rows(rows: Mapping[int, tuple[Row, int | None]], instant: datetime, known: int) -> Mapping[str, Any]:
     """Return what the rows say of an instant as known at a position, in the oracle's words."""
-    seen = [row for row in map(lambda r: as_known(*r, known), rows.values()) if row is not None]
+    seen = [row for row in (as_known(*believed, known) for believed in rows.values()) if row is not None]
     valid = [row for row in seen if row.valid_from <= instant and (row.valid_to is None or instant < row.valid_to)]
     entities = [row for row in valid if isinstance(row, EntityVersion)]
     details = {f"details.{row.detail_type}": row.detail_value for row in valid if not isinstance(row, EntityVersion)}

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from shared.core.events import Context, Event, Metadata
+from shared.core.events import Context, Event, Metadata, Recorded, Until
+
+MICROSECOND = timedelta(microseconds=1)
 
 
 class Receipt(Struct, frozen=True):
@@ -38,6 +40,7 @@ class Append(Struct, frozen=True):
     context: Context
     metadata: Metadata
     receipt: Receipt | None = None
+    effective_until: Until = None
     decided_until: datetime | None = None
     size: int = 0
 
@@ -47,11 +50,11 @@ class Verdict(Struct, frozen=True):
 
     appended: `event_id` and `recorded_at` are those of its first event, `position` that of its last, `version` is the
     stream's after it. checked: it had no event, and what it was decided on still holds. conflict: it does not hold.
-    early: its effective_at has not come yet by the database's clock. duplicate: as answered the first time; `status`
-    and `request_digest` come from the receipt, or are None when the command id itself was there already.
+    duplicate: as answered the first time; `status` and `request_digest` come from the receipt, or are None when the
+    command id itself was there already.
     """
 
-    verdict: Literal["appended", "checked", "conflict", "early", "duplicate"]
+    verdict: Literal["appended", "checked", "conflict", "duplicate"]
     position: int
     event_id: UUID | None
     stream: str
@@ -59,3 +62,23 @@ class Verdict(Struct, frozen=True):
     recorded_at: datetime
     status: int | None
     request_digest: bytes | None
+
+
+def as_recorded(append: Append, verdict: Verdict) -> list[Recorded]:
+    """Return the events of a command as the log has them now, without reading them back."""
+    earlier = len(append.events) - 1
+    return [
+        Recorded(
+            position=verdict.position - earlier + n,
+            event_id=event_id,
+            stream=append.stream,
+            version=(verdict.version or 0) - earlier + n,
+            event=event,
+            effective_at=append.effective_at or verdict.recorded_at + n * MICROSECOND,
+            effective_until=append.effective_until,
+            recorded_at=verdict.recorded_at + n * MICROSECOND,
+            context=append.context,
+            metadata=append.metadata,
+        )
+        for n, (event_id, event) in enumerate(append.events)
+    ]

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, assert_never
 from uuid import UUID
 
 from msgspec import UNSET, Struct, UnsetType
 
+from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS, Value, assertions
 from shared.core.errors import (
+    AlreadyCancelled,
     AlreadyOpen,
     AlreadyRegistered,
     FieldError,
+    GivesExistence,
     Invalid,
-    NotYet,
     Retired,
     Unknown,
-    not_supported_yet,
+    invalid,
 )
-from shared.core.events import EntityRegistered, EntityReopened, EntityRetired, EntityRevised, Kind, Recorded
-from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS, Value, assertions
-from shared.core.timeline import Timeline, fold
+from shared.core.events import (
+    EntityRegistered,
+    EntityReopened,
+    EntityRetired,
+    EntityRevised,
+    EventCancelled,
+    Kind,
+    Recorded,
+    Until,
+)
+from shared.core.timeline import Timeline, fold, stands
+from write_side import known
 
 if TYPE_CHECKING:
     from shared.core.events import EntityEvent
@@ -31,106 +41,84 @@ if TYPE_CHECKING:
 
 # --- state ---------------------------------------------------------------------------------------------------------
 
-
-class ChangePoint(Struct, frozen=True):
-    """An assertion that holds from its instant until the next one of the same field."""
-
-    effective_at: datetime
-    value: Value
-
-
-class Entity(Struct, frozen=True):
-    """What decide needs to know: the fold so far, and every change point of every field, oldest first."""
-
-    timeline: Timeline
-    fields: Mapping[str, tuple[ChangePoint, ...]] = {}
-
-    @property
-    def etag(self) -> str:
-        """The version that If-Match compares: the last event, and how many change points are due."""
-        return f'"{self.timeline.last_event_id}.{self.timeline.change_points}"'
-
-    def at(self, field: str, instant: datetime) -> Value:
-        """Return what the field holds at the instant; None when nothing was asserted by then."""
-        for point in reversed(self.fields.get(field, ())):
-            if point.effective_at <= instant:
-                return point.value
-        return None
-
-    def last_asserted(self, field: str) -> datetime | None:
-        """Return the last instant at which the field was asserted."""
-        points = self.fields.get(field)
-        return points[-1].effective_at if points else None
+Entity = Timeline
+"""What decide needs to know is what the shared fold keeps, with every assertion at hand."""
 
 
 def initial(entity_uid: UUID) -> Entity:
     """Return an entity nothing is known about."""
-    return Entity(Timeline(entity_uid=entity_uid))
+    return Timeline(entity_uid=entity_uid)
 
 
 def evolve(entity: Entity, recorded: Recorded) -> Entity:
-    """Return the entity after one more of its events; the timeline part of it by the shared fold."""
-    return evolve_all(entity, [recorded])
+    """Return the entity after one more of its events."""
+    return fold(entity, recorded)[0]
 
 
-def evolve_all(entity: Entity, events: Iterable[Recorded]) -> Entity:
-    """Return the entity after some more of its events, in time that follows their number."""
-    timeline = entity.timeline
-    added: defaultdict[str, list[ChangePoint]] = defaultdict(list)
-    for recorded in events:
-        timeline, _ = fold(timeline, recorded)
-        for field, value in assertions(recorded.event).items():  # type: ignore[arg-type]  # fold refused all others
-            added[field].append(ChangePoint(recorded.effective_at, value))
-    points = {field: (*entity.fields.get(field, ()), *more) for field, more in added.items()}
-    return Entity(timeline, {**entity.fields, **points})
+def etag(entity: Entity, now: datetime) -> str:
+    """Return the version that If-Match compares: the last event, and how many change points are due."""
+    return f'"{entity.last_event_id}.{entity.due(now)}"'
 
 
 # --- commands ------------------------------------------------------------------------------------------------------
 
 
-class Register(Struct, frozen=True, kw_only=True):
-    """Make an entity known, from effective_at on (now when absent)."""
+class Dated(Struct, frozen=True, kw_only=True):
+    """What every command but a cancellation has: since when it holds (now when absent), and how long."""
+
+    effective_at: datetime | None = None
+    effective_until: Until = None
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether it names an instant."""
+        return self.effective_at is not None or self.effective_until is not None
+
+
+class Register(Dated, frozen=True, kw_only=True):
+    """Make an entity known."""
 
     display_name: str
     entity_type: str
     details: Mapping[str, str] = {}
-    effective_at: datetime | None = None
 
 
-class Revise(Struct, frozen=True, kw_only=True):
+class Revise(Dated, frozen=True, kw_only=True):
     """Assert what is given, leave what is not; a detail of None is removed."""
 
     display_name: str | UnsetType = UNSET
     entity_type: str | UnsetType = UNSET
     details: Mapping[str, str | None] = {}
-    effective_at: datetime | None = None
 
 
-class Replace(Struct, frozen=True, kw_only=True):
+class Replace(Dated, frozen=True, kw_only=True):
     """Assert the whole: details that are not listed end."""
 
     display_name: str
     entity_type: str
     details: Mapping[str, str] = {}
-    effective_at: datetime | None = None
 
 
-class Retire(Struct, frozen=True, kw_only=True):
-    """The entity exists no longer."""
-
-    effective_at: datetime | None = None
+class Retire(Dated, frozen=True, kw_only=True):
+    """The entity exists no longer, or not until."""
 
 
-class Reopen(Struct, frozen=True, kw_only=True):
-    """The entity exists again, with what it had unless other values are given."""
+class Reopen(Dated, frozen=True, kw_only=True):
+    """The entity exists again, or from an earlier instant on, with what it had unless other values are given."""
 
     display_name: str | UnsetType = UNSET
     entity_type: str | UnsetType = UNSET
     details: Mapping[str, str | None] = {}
-    effective_at: datetime | None = None
 
 
-Command = Register | Revise | Replace | Retire | Reopen
+class Cancel(Struct, frozen=True, kw_only=True):
+    """Withdraw an earlier event of the entity as a whole."""
+
+    event_id: UUID
+
+
+Assert = Register | Revise | Replace | Retire | Reopen
+Command = Assert | Cancel
 
 
 # --- decide --------------------------------------------------------------------------------------------------------
@@ -139,50 +127,67 @@ Command = Register | Revise | Replace | Retire | Reopen
 def decide(entity: Entity, command: Command, *, registry: Registry, now: datetime) -> list[EntityEvent]:
     """Return what the command makes happen: one event, or none when all is so already.
 
-    Raises Invalid for a type that refuses use and for an instant that is not supported yet; AlreadyRegistered,
-    Unknown, Retired, NotYet, AlreadyOpen where the entity's own state is against it.
+    Raises Invalid for a type that refuses use, for a bound that is not later than its start and for an event that the
+    entity does not have; AlreadyRegistered, Unknown, Retired, NotYet, AlreadyOpen, AlreadyCancelled, GivesExistence,
+    Nameless where the entity's own state is against it.
     """
+    if isinstance(command, Cancel):
+        return [_cancellation(entity, command, now)]
     at = command.effective_at or now
+    if isinstance(command.effective_until, datetime) and command.effective_until <= at:
+        raise invalid("effective_until", "Must be later than effective_at, which is now when absent.", "not_after")
     _check_codes(command, registry)
     event: EntityEvent | None
     match command:
         case Register():
-            event = _register(entity, command)
+            event = _registration(entity, command, now)
         case Revise():
-            _must_exist(entity, at)
+            known.must_exist(entity, at)
             event = _revision(entity, command, at)
         case Replace():
-            _must_exist(entity, at)
+            known.must_exist(entity, at)
             event = _revision(entity, _as_revision(entity, command, at), at)
         case Retire():
-            event = None if _asserted_again(entity, EXISTS, False, command.effective_at) else EntityRetired()
-            if event is not None:
-                _must_exist(entity, at)
+            event = _retirement(entity, command, at)
         case Reopen():
-            event = _reopening(entity, command, at)
+            event = _reopening(entity, command, at, now)
         case _:
             assert_never(command)
     if event is None:
         return []
     _check_types(entity, event, registry, at)
-    _check_instant(entity, event, command.effective_at, now)
     return [event]
 
 
-def _register(entity: Entity, command: Register) -> EntityRegistered | None:
+def holds_between(entity: Entity, command: Command, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Return between which instants a decision made now holds, if nobody else writes.
+
+    From the last change point that was scheduled and has come, until the next one; None where there is none.
+    """
+    instants = list(entity.schedule)
+    if isinstance(command, Dated) and command.effective_at is None and isinstance(command.effective_until, datetime):
+        instants.append(command.effective_until)  # by then it is no bound any more
+    come = max((instant for instant in instants if instant <= now), default=None)
+    return come, min((instant for instant in instants if instant > now), default=None)
+
+
+def _registration(entity: Entity, command: Register, now: datetime) -> EntityRegistered | None:
     """Return the registration, None when it was made before with the same content."""
-    timeline = entity.timeline
     wanted = EntityRegistered(command.display_name, command.entity_type, dict(command.details))
-    if timeline.version == 0:
+    if entity.version == 0:
         return wanted
-    if not timeline.exists:
-        raise Retired(timeline.entity_uid, entity.fields[EXISTS][-1].effective_at)
-    first = {field: points[0] for field, points in entity.fields.items()}
-    registered_at = first[EXISTS].effective_at
-    registered = {field: point.value for field, point in first.items() if point.effective_at == registered_at}
-    if registered == assertions(wanted) and command.effective_at in {None, registered_at}:
+    if entity.registered_at is not None and entity.registered_at <= now and not known.exists(entity, now):
+        raise Retired(entity.entity_uid, known.ended(entity, now) or entity.registered_at)
+    fields = known.fields_of(entity)
+    first = {field: a for field, said in fields.items() for a in said if a.event_id == entity.registered_by}
+    same_content = {field: a.value for field, a in first.items()} == assertions(wanted)
+    same_span = all(
+        command.effective_at in {None, a.effective_at} and command.effective_until == a.effective_until
+        for a in first.values()
+    )
+    if same_content and same_span:
         return None
-    raise AlreadyRegistered("entity", str(timeline.entity_uid))
+    raise AlreadyRegistered("entity", str(entity.entity_uid))
 
 
 def _revision(entity: Entity, command: Revise, at: datetime) -> EntityRevised | None:
@@ -192,49 +197,69 @@ def _revision(entity: Entity, command: Revise, at: datetime) -> EntityRevised | 
     return EntityRevised(**_as_event_fields(left)) if left else None
 
 
-def _holds(entity: Entity, field: str, value: Value, command: Revise | Reopen, at: datetime) -> bool:
-    """Say whether asserting the value would tell the entity nothing new."""
-    if command.effective_at is None:
-        return entity.at(field, at) == value
-    return _asserted_again(entity, field, value, command.effective_at)
-
-
-def _asserted_again(entity: Entity, field: str, value: Value, effective_at: datetime | None) -> bool:
-    """Say whether the very same dated assertion stands already."""
-    return effective_at is not None and ChangePoint(effective_at, value) in entity.fields.get(field, ())
-
-
 def _as_revision(entity: Entity, command: Replace, at: datetime) -> Revise:
     """Return the revision that makes the entity what the command says: what is not listed and is there, ends."""
-    codes = {field.removeprefix(DETAILS) for field in entity.fields if field.startswith(DETAILS)}
-    gone = {code: None for code in codes - command.details.keys() if entity.at(DETAILS + code, at) is not None}
+    codes = {field.removeprefix(DETAILS) for field in known.fields_of(entity) if field.startswith(DETAILS)}
+    gone = {
+        code: None for code in codes - command.details.keys() if known.value(entity, DETAILS + code, at) is not None
+    }
     return Revise(
         display_name=command.display_name,
         entity_type=command.entity_type,
         details={**command.details, **gone},
         effective_at=command.effective_at,
+        effective_until=command.effective_until,
     )
 
 
-def _reopening(entity: Entity, command: Reopen, at: datetime) -> EntityReopened | None:
-    if entity.timeline.version == 0:
-        raise Unknown("entity")
-    wanted = EntityReopened(command.display_name, command.entity_type, dict(command.details))
-    if command.effective_at is not None and all(
-        _asserted_again(entity, field, value, command.effective_at) for field, value in assertions(wanted).items()
-    ):
+def _retirement(entity: Entity, command: Retire, at: datetime) -> EntityRetired | None:
+    if _stands_again(entity, EXISTS, False, command):
         return None
-    starts = entity.fields[EXISTS][0].effective_at
-    if at < starts:
-        raise not_supported_yet("effective_at", "An earlier start")
-    if entity.at(EXISTS, at) is True:
-        raise AlreadyOpen(entity.timeline.entity_uid)
-    left = {
-        field: value
-        for field, value in assertions(wanted).items()
-        if field != EXISTS and not _holds(entity, field, value, command, at)
-    }
-    return EntityReopened(**_as_event_fields(left))
+    known.must_exist(entity, at)
+    return EntityRetired()
+
+
+def _reopening(entity: Entity, command: Reopen, at: datetime, now: datetime) -> EntityReopened | None:
+    if entity.version == 0:
+        raise Unknown("entity")
+    wanted = assertions(EntityReopened(command.display_name, command.entity_type, dict(command.details)))
+    if all(_stands_again(entity, field, value, command) for field, value in wanted.items()):
+        return None
+    if known.exists(entity, at):
+        raise AlreadyOpen(entity.entity_uid)
+    del wanted[EXISTS]
+    left = {field: value for field, value in wanted.items() if not _holds(entity, field, value, command, at)}
+    event = EntityReopened(**_as_event_fields(left))
+    known.must_be_named(known.imagine(entity, event, at, command.effective_until, now))
+    return event
+
+
+def _cancellation(entity: Entity, command: Cancel, now: datetime) -> EventCancelled:
+    if entity.version == 0:
+        raise Unknown("entity")
+    if command.event_id in entity.cancelled:
+        raise AlreadyCancelled(command.event_id)
+    if not stands(known.fields_of(entity), command.event_id):
+        raise invalid("event_id", "This entity has no such event that could be cancelled.", "unknown_event")
+    event = EventCancelled(command.event_id)
+    after = known.imagine(entity, event, now, None, now)
+    left = known.existence(after)
+    if not left or (command.event_id == entity.registered_by and left != known.existence(entity)):
+        raise GivesExistence(command.event_id)
+    known.must_be_named(after)
+    return event
+
+
+def _holds(entity: Entity, field: str, value: Value, command: Revise | Reopen, at: datetime) -> bool:
+    """Say whether asserting the value would tell the entity nothing new."""
+    if command.is_dated:
+        return _stands_again(entity, field, value, command)
+    return known.value(entity, field, at) == value
+
+
+def _stands_again(entity: Entity, field: str, wanted: Value, command: Assert) -> bool:
+    """Say whether the very same dated assertion stands, and nothing recorded after it touches its span."""
+    return command.is_dated and known.stands_again(entity, field, wanted, command.effective_at, command.effective_until)
 
 
 def _as_event_fields(asserted: Mapping[str, Value]) -> dict[str, Any]:
@@ -244,18 +269,7 @@ def _as_event_fields(asserted: Mapping[str, Value]) -> dict[str, Any]:
     return fields
 
 
-def _must_exist(entity: Entity, at: datetime) -> None:
-    points = entity.fields.get(EXISTS, ())
-    if not points:
-        raise Unknown("entity")
-    if at < points[0].effective_at:
-        raise NotYet(entity.timeline.entity_uid, points[0].effective_at)
-    last = max((p for p in points if p.effective_at <= at), key=lambda p: p.effective_at)
-    if last.value is not True:
-        raise Retired(entity.timeline.entity_uid, last.effective_at)
-
-
-def _check_codes(command: Command, registry: Registry) -> None:
+def _check_codes(command: Assert, registry: Registry) -> None:
     """Raise Invalid where a command removes a detail of a type that was never registered: nothing can have it."""
     details: Mapping[str, str | None] = {} if isinstance(command, Retire) else command.details
     removed = [code for code, value in details.items() if value is None]
@@ -269,31 +283,13 @@ def _check_types(entity: Entity, event: EntityEvent, registry: Registry, at: dat
     asserted = assertions(event)
     errors: list[FieldError] = []
     entity_type = asserted.get(ENTITY_TYPE)
-    is_new = entity_type != entity.at(ENTITY_TYPE, at)
+    is_new = entity_type != known.value(entity, ENTITY_TYPE, at)
     if isinstance(entity_type, str) and is_new and not registry.is_active(Kind.ENTITY, entity_type):
         errors.append(FieldError("entity_type", f"Unknown or inactive entity type: {entity_type}.", "unknown_type"))
     for field, value in asserted.items():
         code = field.removeprefix(DETAILS)
-        is_new = field.startswith(DETAILS) and value is not None and entity.at(field, at) is None
+        is_new = field.startswith(DETAILS) and value is not None and known.value(entity, field, at) is None
         if is_new and not registry.is_active(Kind.DETAIL, code):
             errors.append(FieldError("details", f"Unknown or inactive detail type: {code}.", "unknown_type"))
     if errors:
         raise Invalid(errors)
-
-
-def _check_instant(entity: Entity, event: EntityEvent, effective_at: datetime | None, now: datetime) -> None:
-    """Raise Invalid for a dated change in the future, or not later than what is asserted about the same fields."""
-    if effective_at is None:
-        return
-    if effective_at > now:
-        raise not_supported_yet("effective_at", "A change in the future")
-    asserted = assertions(event)
-    groups = {EXISTS, *asserted}
-    if not asserted.keys().isdisjoint((EXISTS, DISPLAY_NAME, ENTITY_TYPE)):
-        groups |= {DISPLAY_NAME, ENTITY_TYPE}
-    if EXISTS in asserted:
-        groups |= entity.fields.keys()
-    for field in sorted(groups):
-        bound = entity.last_asserted(field)
-        if bound is not None and effective_at <= bound:
-            raise not_supported_yet("effective_at", f"A change of {field} at or before its last one")

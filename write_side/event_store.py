@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -99,9 +100,15 @@ def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:
         "event_types": types,
         "event_schema_versions": [SCHEMA_VERSIONS[name] for name in types],
         "event_effective_ats": [item.effective_at for _, item, *_ in events],
-        "event_effective_untils": [None for _ in events],
+        "event_effective_untils": [_until(item) for _, item, *_ in events],
         "event_payloads": [encode_payload(event, item.context) for _, item, _, event in events],
         "event_salts": [ids.salt() for _ in events],
         "event_metadatas": [encode_metadata(item.metadata) for _, item, *_ in events],
     }
     return {"streams": list(numbers), **columns}
+
+
+def _until(item: Append) -> str | None:
+    """Return the bound as PostgreSQL reads it: Python has no instant for infinity."""
+    until = item.effective_until
+    return until.isoformat() if isinstance(until, datetime) else until

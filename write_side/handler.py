@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
+from functools import reduce
 from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -20,12 +21,11 @@ from shared.core.errors import (
     PreconditionFailed,
     PreconditionRequired,
     Unknown,
-    not_supported_yet,
 )
-from shared.core.events import REGISTRY_STREAM, Context, Event, Metadata, Recorded, entity_stream, uid_of
+from shared.core.events import REGISTRY_STREAM, Context, Event, Metadata, Recorded, Until, entity_stream, uid_of
 from write_side import entity, ids, registry
-from write_side.appends import Append, Receipt
-from write_side.entity import Entity
+from write_side.appends import Append, Receipt, as_recorded
+from write_side.entity import Cancel, Command, Entity
 from write_side.registry import Registry
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ ATTEMPTS = 32
 KEPT_CHANGE_POINTS = 200_000
 """How much of the entities last written is kept folded, about 200 bytes each."""
 
-MICROSECOND = timedelta(microseconds=1)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 State = TypeVar("State", Entity, Registry)
 
@@ -62,22 +62,33 @@ class Request(Struct, frozen=True, kw_only=True):
 class Outcome(Struct, Generic[State], frozen=True, kw_only=True):
     """What a command led to: the state it left, the position that has it, its first event where it appended one.
 
-    `status` is that of the first answer where this one is `replayed`.
+    `now` is when that was: recorded, checked, or answered the first time. `status` is that of the first answer where
+    this one is `replayed`.
     """
 
     state: State
     position: int
+    now: datetime
     event_id: UUID | None = None
     replayed: bool = False
     status: int | None = None
 
 
 class _Decision(Struct, frozen=True):
-    """What was decided on which state: events, or a refusal that holds if the state does."""
+    """What was decided on which state: events, or a refusal, that hold if the state does, from `since` to `until`."""
 
     events: Sequence[Event]
     expectations: Sequence[tuple[str, UUID | None]]
     refusal: CockpitError | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class _Span(Struct, frozen=True):
+    """Since when the events of a command hold, and how long."""
+
+    effective_at: datetime | None = None
+    effective_until: Until = None
 
 
 class Handler:
@@ -95,7 +106,7 @@ class Handler:
         self._kept_points = 0
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def entity(self, entity_uid: UUID | None, command: entity.Command, request: Request) -> Outcome[Entity]:
+    async def entity(self, entity_uid: UUID | None, command: Command, request: Request) -> Outcome[Entity]:
         """Execute a command on an entity, on a new one without a uid.
 
         Raises what decide raises, PreconditionFailed, KeyReused, Contended, Unavailable.
@@ -104,14 +115,16 @@ class Handler:
         stream = entity_stream(uid)
         unheard_of = entity.initial(uid) if entity_uid is None else None
 
-        def decide(state: Entity) -> _Decision:
-            expectations = [(stream, state.timeline.last_event_id), (REGISTRY_STREAM, self._registry.last_event_id)]
+        def decide(state: Entity, told: datetime | None) -> _Decision:
+            expectations = [(stream, state.last_event_id), (REGISTRY_STREAM, self._registry.last_event_id)]
+            now = told or max(self._clock(), state.last_recorded_at or LONG_AGO)
+            since, until = entity.holds_between(state, command, now)
             try:
-                _check_match(state, request)
-                events = entity.decide(state, command, registry=self._registry, now=self._now(state))
+                _check_match(state, request, now)
+                events = entity.decide(state, command, registry=self._registry, now=now)
             except CockpitError as refusal:
-                return _Decision([], expectations, refusal)
-            return _Decision(events, expectations)
+                return _Decision([], expectations, refusal, since, until)
+            return _Decision(events, expectations, None, since, until)
 
         if self._registry.version == 0:
             await self._load_registry(REGISTRY_STREAM)
@@ -121,14 +134,14 @@ class Handler:
             self._load_entity,
             decide,
             _entity_after,
-            command.effective_at,
+            _Span() if isinstance(command, Cancel) else _Span(command.effective_at, command.effective_until),
             request,
         )
 
     async def registry(self, command: registry.RegistryCommand, request: Request) -> Outcome[Registry]:
         """Execute a command on the registry of types. Raises what its decide raises, KeyReused, Contended."""
 
-        def decide(state: Registry) -> _Decision:
+        def decide(state: Registry, _: datetime | None) -> _Decision:
             expectations = [(REGISTRY_STREAM, state.last_event_id)]
             try:
                 return _Decision(registry.decide(state, command), expectations)
@@ -136,7 +149,7 @@ class Handler:
                 return _Decision([], expectations, refusal)
 
         return await self._execute(
-            REGISTRY_STREAM, lambda _: self._registry, self._load_registry, decide, _registry_after, None, request
+            REGISTRY_STREAM, lambda _: self._registry, self._load_registry, decide, _registry_after, _Span(), request
         )
 
     async def knows_types(self) -> bool:
@@ -148,17 +161,18 @@ class Handler:
         stream: str,
         kept: Callable[[str], State | None],
         load: Callable[[str], Awaitable[State]],
-        decide: Callable[[State], _Decision],
+        decide: Callable[[State, datetime | None], _Decision],
         after: Callable[[str, State | None, Sequence[Recorded]], State],
-        effective_at: datetime | None,
+        span: _Span,
         request: Request,
     ) -> Outcome[State]:
         """Decide and append until the verdict stands; a refusal too is checked under the lock before it is told."""
         command_id = request.command_id or ids.uuid7()
         async with self._admission.admit(request.size), self._locks.setdefault(stream, asyncio.Lock()):
             state = kept(stream) or await load(stream)
+            told: datetime | None = None
             for _ in range(ATTEMPTS):
-                decision = decide(state)
+                decision = decide(state, told)
                 receipt = request.receipt
                 if receipt is not None and decision.refusal is not None:
                     receipt = replace(receipt, status=None)
@@ -167,27 +181,32 @@ class Handler:
                     stream=stream,
                     expectations=decision.expectations,
                     events=[(ids.uuid7(), event) for event in decision.events],
-                    effective_at=effective_at,
+                    effective_at=span.effective_at,
+                    effective_until=span.effective_until,
                     context=request.context,
                     metadata=request.metadata,
                     receipt=receipt,
+                    decided_until=decision.until,
                     size=request.size,
                 )
                 verdict = await self._batcher.submit(append)
-                if verdict.verdict == "early":
-                    raise not_supported_yet("effective_at", "A change in the future")
+                told = verdict.recorded_at  # when it is decided again, by the clock of the database
                 if verdict.verdict == "conflict":
                     state = await load(stream)
                     if stream != REGISTRY_STREAM:
                         await self._load_registry(REGISTRY_STREAM)
                 elif verdict.verdict == "checked":
+                    if decision.since is not None and told < decision.since:
+                        continue  # our clock is ahead: what was taken to be due is not yet
                     if decision.refusal is not None:
                         raise decision.refusal
-                    return Outcome(state=state, position=verdict.position)
+                    return Outcome(state=state, position=verdict.position, now=verdict.recorded_at)
                 elif append.events and verdict.event_id == append.events[0][0]:  # a resend finds its own: duplicate
-                    state = after(stream, state, _recorded(append, verdict))
+                    state = after(stream, state, as_recorded(append, verdict))
                     self._keep(stream, state)
-                    return Outcome(state=state, position=verdict.position, event_id=verdict.event_id)
+                    return Outcome(
+                        state=state, position=verdict.position, now=verdict.recorded_at, event_id=verdict.event_id
+                    )
                 else:
                     return await self._replayed(verdict, after, request)
         raise Contended(ATTEMPTS)
@@ -205,20 +224,16 @@ class Handler:
         return Outcome(
             state=after(verdict.stream, None, events),
             position=verdict.position,
+            now=verdict.recorded_at,
             event_id=verdict.event_id,
             replayed=True,
             status=verdict.status,
         )
 
-    def _now(self, state: Entity) -> datetime:
-        """The clock, but never before what the log has recorded of the entity."""
-        now, last = self._clock(), state.timeline.last_recorded_at
-        return now if last is None else max(now, last)
-
     async def _load_entity(self, stream: str) -> Entity:
         """Return the entity as the log has it now, reading only what came since it was kept here."""
         kept = self._entities.get(stream)
-        events = await self._store.load(stream, after=kept.timeline.version if kept else 0)
+        events = await self._store.load(stream, after=kept.version if kept else 0)
         state = _entity_after(stream, kept, events)
         self._keep(stream, state)
         return state
@@ -233,25 +248,26 @@ class Handler:
     def _keep(self, stream: str, state: Entity | Registry) -> None:
         if isinstance(state, Registry):
             self._registry = max(self._registry, state, key=lambda known: known.version)
-        elif state.timeline.version:
+        elif state.version:
             before = self._entities.pop(stream, None)
             self._entities[stream] = state
-            self._kept_points += state.timeline.change_points - (before.timeline.change_points if before else 0)
+            self._kept_points += state.change_points - (before.change_points if before else 0)
             while self._kept_points > KEPT_CHANGE_POINTS and len(self._entities) > 1:
                 _, forgotten = self._entities.popitem(last=False)
-                self._kept_points -= forgotten.timeline.change_points
+                self._kept_points -= forgotten.change_points
 
 
-def _check_match(state: Entity, request: Request) -> None:
+def _check_match(state: Entity, request: Request, now: datetime) -> None:
     """Raise PreconditionFailed unless the client builds on the current version."""
     if request.if_match is None:
-        if request.must_match and state.timeline.version:
+        if request.must_match and state.version:
             raise PreconditionRequired
         return
-    if state.timeline.version == 0:
+    if state.version == 0:
         raise Unknown("entity")
-    if "*" not in request.if_match and state.etag not in request.if_match:
-        raise PreconditionFailed(state.etag)
+    etag = entity.etag(state, now)
+    if "*" not in request.if_match and etag not in request.if_match:
+        raise PreconditionFailed(etag)
 
 
 def _entity_after(stream: str, state: Entity | None, events: Sequence[Recorded]) -> Entity:
@@ -259,7 +275,7 @@ def _entity_after(stream: str, state: Entity | None, events: Sequence[Recorded])
         uid = uid_of(stream)
         assert uid is not None, stream  # noqa: S101  # only entities' streams come here
         state = entity.initial(uid)
-    return entity.evolve_all(state, events)
+    return reduce(entity.evolve, events, state)
 
 
 def _registry_after(_stream: str, state: Registry | None, events: Sequence[Recorded]) -> Registry:
@@ -267,23 +283,3 @@ def _registry_after(_stream: str, state: Registry | None, events: Sequence[Recor
     for recorded in events:
         state = registry.evolve(state, recorded)
     return state
-
-
-def _recorded(append: Append, verdict: Verdict) -> list[Recorded]:
-    """Return the events of a command as the log has them now, without reading them back."""
-    earlier = len(append.events) - 1
-    return [
-        Recorded(
-            position=verdict.position - earlier + n,
-            event_id=event_id,
-            stream=append.stream,
-            version=(verdict.version or 0) - earlier + n,
-            event=event,
-            effective_at=append.effective_at or verdict.recorded_at + n * MICROSECOND,
-            effective_until=None,
-            recorded_at=verdict.recorded_at + n * MICROSECOND,
-            context=append.context,
-            metadata=append.metadata,
-        )
-        for n, (event_id, event) in enumerate(append.events)
-    ]

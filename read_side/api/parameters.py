@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from read_side.api.cursors import read_cursor
 from read_side.diff import Mode
-from read_side.questions import LATEST, Asked, Chronicle, Known, Order, Slice, Window
+from read_side.questions import LATEST, Asked, Chronicle, Filters, Known, Order, Slice, Trail, Window
 from read_side.steps import BEGINNING
 from shared.core.errors import FieldError, Invalid, invalid
 from shared.http.instants import SCHEMA, parse_instant
@@ -175,6 +175,17 @@ class EntitiesQuery(PageQuery):
     detail_value: Text | None = None
     order: Order | None = None
 
+    def filters(self, order: Order) -> Filters:
+        """Return it as the read model takes it, in the given order unless it names one. Raises Invalid."""
+        detail = None
+        if self.detail_type is not None and self.detail_value is not None:
+            detail = (self.detail_type, self.detail_value)
+        elif self.detail_type is not None:
+            raise invalid("detail_value", "This field is required beside detail_type.", "required")
+        elif self.detail_value is not None:
+            raise invalid("detail_type", "This field is required beside detail_value.", "required")
+        return Filters(q=self.q, entity_type=self.type, detail=detail, order=self.order or order)
+
 
 class AsOfQuery(EntitiesQuery):
     """The same, at an instant."""
@@ -254,3 +265,16 @@ class AuditQuery(TimelessPageQuery):
     request_id: Text | None = None
     from_: Instant | None = Field(None, alias="from", description="Recorded at or after this instant.")
     to: Instant | None = Field(None, description="Recorded before this instant.")
+
+    def trail(self) -> Trail:
+        """Return it as the read model takes it. Raises Invalid for a stretch that ends before it begins."""
+        if self.from_ is not None and self.to is not None and self.from_ >= self.to:
+            raise invalid("from", "Must be earlier than to.", "not_before")
+        return Trail(
+            entity_uid=self.entity_uid,
+            actor=self.actor,
+            operation=self.operation,
+            request_id=self.request_id,
+            start=self.from_,
+            end=self.to,
+        )

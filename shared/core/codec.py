@@ -58,7 +58,8 @@ def decode(
 ) -> events.Recorded:
     """Return the event that a row of the log holds, brought up to today's schema version.
 
-    An effective_until of infinity comes as None with `is_for_good`. Raises CannotFold for a type or a schema version that this code does not know, and for a payload of another shape.
+    An effective_until of infinity comes as None with `is_for_good`. Raises CannotFold for a type or a schema version
+    that this code does not know, and for a payload of another shape.
     """
     today = SCHEMA_VERSIONS.get(event_type)
     if today is None or not 1 <= schema_version <= today:

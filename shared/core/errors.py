@@ -86,6 +86,30 @@ class AlreadyOpen(CockpitError):
 
 
 @dataclass(eq=False)
+class AlreadyCancelled(CockpitError):
+    """The event {event_id} is cancelled already."""
+
+    event_id: UUID
+    code = "already_cancelled"
+
+
+@dataclass(eq=False)
+class GivesExistence(CockpitError):
+    """The event {event_id} gives this entity its existence: retire the entity, or have it start earlier, instead."""
+
+    event_id: UUID
+    code = "gives_existence"
+
+
+@dataclass(eq=False)
+class Nameless(CockpitError):
+    """After this the entity would exist at some time without a name or a type: give both."""
+
+    entity_uid: UUID
+    code = "nameless"
+
+
+@dataclass(eq=False)
 class AlreadyRegistered(CockpitError):
     """A {what} {key} is registered already, with other content."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from shared.core.assertions import DETAILS, EXISTS, Assertion, assertions
 from shared.core.errors import CannotFold, NotForward
 from shared.core.events import EntityEvent, EntityRegistered, EventCancelled, Recorded
+from shared.core.rows import Row
 from shared.core.segments import ENTITY, Fields, columns
 from shared.core.turn import Rows, Turn
 
@@ -45,6 +47,17 @@ class Timeline(Struct, frozen=True, kw_only=True):
     def due(self, now: datetime) -> int:
         """Return how many change points have come by now: with the last event, what an ETag is made of."""
         return self.change_points - sum(instant > now for instant in self.schedule)
+
+    def row_at(self, group: str, instant: datetime) -> Row | None:
+        """Return the row of a group that is valid at an instant, as it is known now."""
+        rows = self.rows.get(group, ())
+        place = bisect_right(rows, instant, key=lambda row: row.valid_from)
+        row = rows[place - 1] if place else None
+        return row if row is not None and (row.valid_to is None or instant < row.valid_to) else None
+
+    def rows_at(self, instant: datetime) -> list[Row]:
+        """Return the rows that are valid at an instant: none where the entity does not exist then."""
+        return [row for group in self.rows if (row := self.row_at(group, instant)) is not None]
 
 
 def fold(timeline: Timeline, recorded: Recorded) -> tuple[Timeline, list[Change]]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from shared.core.assertions import DISPLAY_NAME, ENTITY_TYPE, EXISTS, Assertion, Value
+from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS, Assertion, Value
 from shared.core.errors import CannotFold, NotForward
 from shared.core.hashdiff import detail_hash, entity_hash
 from shared.core.rows import Closed, DetailVersion, EntityVersion, Opened, Reasserted, Row, Superseded
@@ -36,6 +36,7 @@ class Turn:
     def __init__(
         self, entity_uid: UUID, recorded: Recorded, asserted: Mapping[str, Assertion], fields: Fields | None
     ) -> None:
+        """Take the event, what it asserts by field, and all that is asserted with it (None: not at hand)."""
         self.entity_uid = entity_uid
         self.recorded = recorded
         self.changes: list[Change] = []
@@ -52,7 +53,18 @@ class Turn:
             return (*known[:-1], *self._go_on(group, last))
         if self._fields is None:
             raise NotForward(self.recorded.position, f"more is asserted of {group} than its open row tells")
+        if self.recorded.version == 1:
+            return self._begin(group)
         return self._compare(group, known, self._fields)
+
+    def _begin(self, group: str) -> Rows:
+        """Return the row that the first event alone makes of a group: what `_compare` comes to where nothing is yet."""
+        at, until = self.recorded.effective_at, self.recorded.effective_until
+        first, second = (self._asserted[field].value for field in (DISPLAY_NAME, ENTITY_TYPE))
+        if group != ENTITY:
+            first, second = group.removeprefix(DETAILS), self._asserted[group].value
+        end = until if isinstance(until, datetime) else None
+        return (self._open(group, Segment(at, end, (str(first), str(second))), at),)
 
     def _go_on(self, group: str, row: Row) -> Rows:
         """Return what an open row becomes: the same, asserted again, or closed, and perhaps another after it."""

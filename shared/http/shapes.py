@@ -67,8 +67,8 @@ class TypeOut(Struct):
     is_active: bool
 
 
-def entity_out(entity: EntityVersion, details: Iterable[DetailVersion]) -> EntityOut:
-    """Return the shape of open rows."""
+def entity_out(entity: EntityVersion, details: Iterable[DetailVersion], now: datetime) -> EntityOut:
+    """Return the shape of rows; those that are valid now are current."""
     return EntityOut(
         id=entity.id,
         entity_uid=entity.entity_uid,
@@ -76,7 +76,7 @@ def entity_out(entity: EntityVersion, details: Iterable[DetailVersion]) -> Entit
         entity_type=entity.entity_type,
         valid_from=entity.valid_from,
         valid_to=entity.valid_to,
-        is_current=entity.valid_to is None,
+        is_current=_is_current(entity, now),
         hashdiff=entity.hashdiff,
         entity_details=[
             DetailOut(
@@ -85,9 +85,13 @@ def entity_out(entity: EntityVersion, details: Iterable[DetailVersion]) -> Entit
                 detail_value=detail.detail_value,
                 valid_from=detail.valid_from,
                 valid_to=detail.valid_to,
-                is_current=detail.valid_to is None,
+                is_current=_is_current(detail, now),
                 hashdiff=detail.hashdiff,
             )
             for detail in sorted(details, key=lambda row: row.detail_type)
         ],
     )
+
+
+def _is_current(row: EntityVersion | DetailVersion, now: datetime) -> bool:
+    return row.valid_from <= now and (row.valid_to is None or now < row.valid_to)

@@ -1,4 +1,4 @@
-"""The contract's effective_at: since when a change holds, and what is refused until a later issue."""
+"""The contract's effective_at: since when a change holds, in the past and in the future."""
 
 from __future__ import annotations
 
@@ -66,22 +66,39 @@ def dated(service: Service, path: str, at: str) -> dict[str, tuple[str, str, Jso
     }
 
 
-@pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
-@pytest.mark.parametrize("at", [FUTURE, "2022-01-01", "2021-12-31"], ids=["future", "at the last", "before the last"])
-def test_the_future_and_at_or_before_the_last_change_are_not_supported_yet(
-    service: Service, path: str, method: str, at: str
-) -> None:
-    head = service.head()
-    verb, where, body, query = dated(service, path, at)[method]
-    problem(service.write(verb, where, body, params=query), 400, code="not_supported_yet", field="effective_at")
-    assert service.head() == head
+def test_a_change_before_the_last_one_holds_up_to_it(service: Service, path: str) -> None:
+    answer = service.write("PATCH", path, {"display_name": "Between", "effective_at": "2021-01-01"})
+    assert (answer.status_code, answer.json()["display_name"]) == (200, "Renamed")
+    assert name(service, path, "2020-06-01") == "Dated"
+    assert name(service, path, "2021-06-01") == "Between"
+    assert name(service, path, "2022-01-01") == "Renamed"
 
 
-def test_a_registration_in_the_future_is_not_supported_yet(service: Service) -> None:
-    head = service.head()
-    body = {"display_name": "x", "entity_type": "PERSON", "effective_at": FUTURE}
-    problem(service.write("POST", "entities", body), 400, code="not_supported_yet", field="effective_at")
-    assert service.head() == head
+def test_a_scheduled_change_is_answered_as_it_will_be_and_read_as_it_is(service: Service, path: str) -> None:
+    answer = service.write("PATCH", path, {"display_name": "Scheduled", "effective_at": FUTURE})
+    assert (answer.status_code, answer.json()["display_name"]) == (200, "Scheduled")
+    assert (answer.json()["valid_from"], answer.json()["is_current"]) == (f"{FUTURE}T00:00:00Z", False)
+    now = service.get(path).json()
+    assert (now["display_name"], now["valid_to"], now["is_current"]) == ("Renamed", f"{FUTURE}T00:00:00Z", True)
+    assert name(service, path, FUTURE) == "Scheduled"
+    assert service.get(path).headers["etag"] == answer.headers["etag"]
+    service.write("PATCH", path, {"display_name": "At once"})
+    assert (name(service, path, FUTURE), service.get(path).json()["display_name"]) == ("Scheduled", "At once")
+
+
+def test_a_scheduled_retirement_leaves_the_entity_until_then(service: Service, path: str) -> None:
+    assert service.write("DELETE", path, params={"effective_at": FUTURE}).status_code == 204
+    assert service.get(path).json()["valid_to"] == f"{FUTURE}T00:00:00Z"
+    problem(service.get(path, params={"as_of": FUTURE}), 404)
+
+
+def test_a_scheduled_registration_is_not_there_yet(service: Service) -> None:
+    entity = service.entity(effective_at=FUTURE)
+    path = f"entities/{entity['entity_uid']}"
+    assert entity["is_current"] is False
+    problem(service.get(path), 404, code="not_yet")
+    assert service.get(path, params={"as_of": FUTURE}).status_code == 200
+    problem(service.write("PATCH", path, {"display_name": "x"}), 409, code="not_yet")
 
 
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
@@ -118,13 +135,24 @@ def test_a_reopening_with_a_date_leaves_a_gap(service: Service, path: str) -> No
     assert name(service, path, "2023-05-01") == "Renamed"
 
 
-@pytest.mark.parametrize("at", [FUTURE, "2023-03-01", "2019-01-01"])
-def test_a_reopening_in_the_future_or_not_after_the_last_change_is_not_supported_yet(
-    service: Service, path: str, at: str
-) -> None:
+def test_an_earlier_start_is_a_reopening_with_name_and_type(service: Service, path: str) -> None:
+    problem(service.write("POST", f"{path}/reopen", {"effective_at": "2019-01-01"}), 409, code="nameless")
+    body = {"effective_at": "2019-01-01", "display_name": "Older", "entity_type": "PERSON"}
+    assert service.write("POST", f"{path}/reopen", body).status_code == 200
+    assert (name(service, path, "2019-06-01"), name(service, path, "2020-01-01")) == ("Older", "Dated")
+
+
+def test_reopening_what_is_open_at_that_instant_is_409(service: Service, path: str) -> None:
+    head = service.head()
+    problem(service.write("POST", f"{path}/reopen", {"effective_at": "2021-01-01"}), 409, code="already_open")
+    assert service.head() == head
+
+
+def test_a_correction_of_what_has_ended_since_is_answered_as_it_was_then(service: Service, path: str) -> None:
     service.write("DELETE", path, params={"effective_at": "2023-03-01"})
-    answer = service.write("POST", f"{path}/reopen", {"effective_at": at})
-    problem(answer, 400, code="not_supported_yet", field="effective_at")
+    answer = service.write("PATCH", path, {"display_name": "Corrected", "effective_at": "2022-06-01"})
+    assert (answer.status_code, answer.json()["display_name"]) == (200, "Corrected")
+    assert (answer.json()["valid_to"], answer.json()["is_current"]) == ("2023-03-01T00:00:00Z", False)
 
 
 def test_the_same_dated_assertion_again_appends_nothing(service: Service, path: str) -> None:

@@ -135,11 +135,11 @@ def test_what_was_decided_until_an_instant_conflicts_from_then_on(log: psycopg.C
     assert verdicts(append(log, past, future)) == ["conflict", "appended"]
 
 
-def test_what_would_take_effect_in_the_future_is_early(log: psycopg.Connection[Any]) -> None:
+def test_what_takes_effect_in_the_future_is_appended(log: psycopg.Connection[Any]) -> None:
     ((now,),) = log.execute("SELECT clock_timestamp()").fetchall()
     command = Append(stream=JOHNS, events=[JOHN], effective_at=now + timedelta(minutes=1))
-    assert verdicts(append(log, command)) == ["early"]
-    assert count(log) == 0
+    assert verdicts(append(log, command)) == ["appended"]
+    assert log.execute("SELECT effective_at FROM log.event").fetchall() == [(now + timedelta(minutes=1),)]
 
 
 # --- duplicates ----------------------------------------------------------------------------------------------------

@@ -11,9 +11,32 @@ import pytest
 from db.pool import Dsns
 from tests.conftest import Clone
 from tests.integration.reading import day
-from tests.integration.test_read_plans import FILL, plan
+from tests.integration.test_read_plans import plan
 
-CORRECTED = """
+FILL = """
+INSERT INTO read_model.entity_head
+SELECT gen_random_uuid(), 2, gen_random_uuid(), n, 3, '2024-01-01'::timestamptz + n * interval '1 hour'
+FROM generate_series(1, 6000) n;
+
+INSERT INTO read_model.entity_version
+SELECT last_position * 10 + k, entity_uid, 'Name ' || last_position, CASE WHEN k = 1 THEN 'PERSON' ELSE 'OTHER' END,
+       md5(last_position || '/' || k), registered_at + k * interval '100 days',
+       CASE WHEN k = 0 THEN registered_at + interval '100 days' END, k = 1, CASE WHEN k = 1 THEN now() END,
+       last_position, CASE WHEN k = 0 THEN 1 END, now(), now(), 'somebody', 'name ' || last_position
+FROM read_model.entity_head, generate_series(0, 1) k;
+
+INSERT INTO read_model.entity_detail_version
+SELECT id, entity_uid, 'EMAIL', hashdiff, hashdiff, valid_from, valid_to, is_current, asserted_to, 1,
+       valid_to_known_position, now(), now(), 'somebody'
+FROM read_model.entity_version;
+
+INSERT INTO read_model.audit_entry
+SELECT last_position, last_position, 'user_' || last_position % 100, registered_at, entity_uid, 'entity', 'INSERT',
+       NULL, NULL, '{}', 'request-' || last_position, NULL, NULL, last_event_id, NULL
+FROM read_model.entity_head;
+
+UPDATE read_model.checkpoint SET position = 6000, recorded_at = now(), clock_at = now();
+
 INSERT INTO read_model.entity_version_superseded
 SELECT id + 2, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, recorded_from_position,
        valid_to_known_position, recorded_from_position + 1, now(), now(), actor, search_name
@@ -37,7 +60,6 @@ def connection(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
     with clone() as conninfo:
         with psycopg.connect(conninfo, autocommit=True) as filling:
             filling.execute(FILL)
-            filling.execute(CORRECTED)
             filling.execute("VACUUM ANALYZE")
         with psycopg.connect(Dsns(conninfo).of("read"), autocommit=True) as connection:
             yield connection

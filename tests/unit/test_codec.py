@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.core.codec import EVENT_CLASSES, decode, encode_metadata, encode_payload
 from shared.core.errors import CannotFold
-from shared.core.events import Context, EntityRegistered, EntityRevised, Event, Kind, Metadata, Recorded
+from shared.core.events import INFINITY, Context, EntityRegistered, EntityRevised, Event, Kind, Metadata, Recorded
 from shared.core.upcasters import SCHEMA_VERSIONS
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -24,15 +24,18 @@ METADATA = '{"actor":"user_1","request_id":"r"}'
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
 
 
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    str: texts,
+    UUID: st.uuids(),
+    Kind: st.sampled_from(Kind),
+    type(None): st.none(),
+    msgspec.UnsetType: st.just(msgspec.UNSET),
+}
+
+
 def _values(annotation: Any) -> st.SearchStrategy[Any]:
-    if annotation is str:
-        return texts
-    if annotation is Kind:
-        return st.sampled_from(Kind)
-    if annotation is type(None):
-        return st.none()
-    if annotation is msgspec.UnsetType:
-        return st.just(msgspec.UNSET)
+    if annotation in PLAIN:
+        return PLAIN[annotation]
     if annotation in {dict[str, str], dict[str, str | None]}:
         return st.dictionaries(texts, _values(get_args(annotation)[1]), max_size=3)
     return st.one_of([_values(part) for part in get_args(annotation)])
@@ -47,8 +50,10 @@ contexts = _structs(Context)
 metadatas = _structs(Metadata)
 
 
-def read(event_type: str, payload: str, *, schema_version: int = 1, metadata: str = METADATA) -> Recorded:
-    return decode(7, AN_ID, "s", 1, event_type, schema_version, NOW, None, NOW, payload, metadata)
+def read(
+    event_type: str, payload: str, *, schema_version: int = 1, is_for_good: bool = False, metadata: str = METADATA
+) -> Recorded:
+    return decode(7, AN_ID, "s", 1, event_type, schema_version, NOW, None, is_for_good, NOW, payload, metadata)
 
 
 @given(events, contexts, metadatas)
@@ -76,6 +81,12 @@ def test_a_payload_is_canonical(event: Event, context: Context) -> None:
     assert json.loads(payload).keys() == {"context", "data"}
     assert len(payload) == len(canonical) or "\\" in payload  # escapes may be spelled in two ways
     assert json.dumps(json.loads(payload)) == json.dumps(json.loads(canonical))  # the same order of keys
+
+
+def test_a_bound_of_infinity_is_told_from_none() -> None:
+    retired = "EntityRetired", '{"context":{},"data":{}}'
+    assert read(*retired, is_for_good=True).effective_until == INFINITY
+    assert read(*retired).effective_until is None
 
 
 def test_the_order_in_which_details_were_given_does_not_show() -> None:

@@ -18,6 +18,7 @@ from shared.core.events import (
     TypeDeactivated,
 )
 from tests.given import JOHN, UID, dated, day, given, replace_john
+from write_side import known
 from write_side.entity import Command, Register, Reopen, Replace, Retire, Revise
 
 REGISTER_JOHN = Register(display_name="John", entity_type="PERSON", details={"EMAIL": "john@example.com"})
@@ -38,7 +39,7 @@ def test_an_entity_may_be_registered_from_an_instant_in_the_past_on() -> None:
         .when(Register(display_name="John", entity_type="PERSON", effective_at=day(1)))
         .then(EntityRegistered("John", "PERSON"))
     )
-    assert state.recorded().entity.at("exists", day(1)) is True
+    assert known.exists(state.recorded().entity, day(1))
 
 
 def test_the_same_uid_with_the_same_content_changes_nothing() -> None:

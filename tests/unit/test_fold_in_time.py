@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import UNSET
 from msgspec.structs import replace
 
-from shared.core.assertions import EXISTS, pieces, value_at
+from shared.core.assertions import pieces, value_at
 from shared.core.errors import NotForward
-from shared.core.events import (
-    EntityEvent,
-    EntityRegistered,
-    EntityReopened,
-    EntityRetired,
-    EntityRevised,
-    EventCancelled,
-    Recorded,
-    Until,
-)
+from shared.core.events import EntityRevised, Recorded
 from shared.core.timeline import Timeline, fold
-from tests.given import UID, day, record
+from tests.given import UID
 from tests.histories import Believed, as_said, grid, histories, state_in_rows
-from tests.oracle_points import ABSENT, state
+from tests.oracle_points import state
 
 
 @given(histories())
@@ -45,10 +35,16 @@ def test_at_most_one_row_of_a_group_is_true_at_a_point_and_no_two_that_touch_are
     believed = Believed.after(history)
     for known in range(1, len(history) + 1):
         for rows in believed.groups(known):
-            for before, after in zip(rows, rows[1:], strict=False):
+            for before, after in pairwise(rows):
                 assert before.valid_to is not None
                 assert before.valid_to <= after.valid_from
                 assert before.valid_to < after.valid_from or before.hashdiff != after.hashdiff
+
+
+@given(histories())
+def test_a_rows_id_is_its_own_and_tells_the_event_that_made_it(history: Sequence[Recorded]) -> None:
+    for row, _ in Believed.after(history).rows.values():  # which finds an id that is used twice
+        assert row.id >> 16 == row.recorded_from_position
 
 
 @given(histories())

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
 from shared.core.errors import FieldError, Invalid, invalid
+from shared.core.events import INFINITY, Until
 from shared.http.instants import SCHEMA, parse_instant
 from shared.http.requests import Body, Query, Text
 
@@ -28,7 +29,14 @@ Name = Annotated[Text, StringConstraints(min_length=1, max_length=255)]
 Code = Annotated[Text, StringConstraints(min_length=1, max_length=50)]
 DetailValue = Annotated[Text, StringConstraints(min_length=1, max_length=10_000)]
 Dated = Annotated[Text, WithJsonSchema(SCHEMA)]
-SINCE = "RFC 3339, or a date: since when this is so; now when absent."
+SINCE = "RFC 3339, or a date: since when this is so, past or future; now when absent."
+UNTIL = (
+    "RFC 3339, or a date: then what was known beneath resumes. `infinity` overwrites what is known to come. When "
+    "absent, this holds until the next known change of the same field."
+)
+WHY = "Free text, kept with the event."
+Reason = Annotated[Text, StringConstraints(min_length=1, max_length=1000)]
+Bound = Annotated[Text, WithJsonSchema({"anyOf": [SCHEMA, {"type": "string", "const": INFINITY}]}, mode="validation")]
 MOST = Field(max_length=1000)
 """How many details one request may have."""
 Ignored = Annotated[Any, Field(default=None, description="Read-only: sent back, not looked at.")]
@@ -52,12 +60,17 @@ class DetailChange(DetailIn):
     detail_value: DetailValue | None  # type: ignore[assignment]  # a change may also remove
 
 
-class _Dated(Body):
-    effective_at: Dated | None = Field(None, description=SINCE)
+class _Reasoned(Body):
+    reason: Reason | None = Field(None, description=WHY)
 
-    def instant(self) -> datetime | None:
-        """Return the instant from which the change holds."""
-        return None if self.effective_at is None else parse_instant("effective_at", self.effective_at)
+
+class _Dated(_Reasoned):
+    effective_at: Dated | None = Field(None, description=SINCE)
+    effective_until: Bound | None = Field(None, description=UNTIL)
+
+    def span(self) -> Span:
+        """Return from when the change holds, and how long."""
+        return span(self.effective_at, self.effective_until)
 
 
 class _ReadBack(_Dated):
@@ -103,6 +116,12 @@ class PatchEntity(_ReadBack):
     entity_details: Annotated[list[DetailChange], MOST] = Field([], description="The same as details, as it was read.")
 
 
+class CancelEvent(_Reasoned):
+    """An earlier event of the entity is withdrawn as a whole."""
+
+    event_id: UUID = Field(strict=False, description="As a write answered it in Event-Id; history shows it, too.")
+
+
 class ReopenEntity(_Dated):
     """A retired entity exists again, with what it had unless other values are given."""
 
@@ -115,9 +134,15 @@ class DatedQuery(Query):
     """What a write without a body takes."""
 
     effective_at: Dated | None = Field(None, description=SINCE)
+    effective_until: Bound | None = Field(None, description=UNTIL)
+    reason: Reason | None = Field(None, description=WHY)
+
+    def span(self) -> Span:
+        """Return from when the change holds, and how long."""
+        return span(self.effective_at, self.effective_until)
 
 
-class PostType(Body):
+class PostType(_Reasoned):
     """A new type."""
 
     code: Annotated[
@@ -128,7 +153,7 @@ class PostType(Body):
     is_active: bool = True
 
 
-class PatchType(Body):
+class PatchType(_Reasoned):
     """What changes of a type."""
 
     name: Name = Field("", json_schema_extra=_required_when_given)
@@ -136,6 +161,27 @@ class PatchType(Body):
         "", json_schema_extra=_required_when_given
     )
     is_active: bool = Field(True, json_schema_extra=_required_when_given)
+
+
+class Span(TypedDict):
+    """When a command holds, as its arguments."""
+
+    effective_at: datetime | None
+    effective_until: Until
+
+
+def span(effective_at: str | None, effective_until: str | None) -> Span:
+    """Return when a command holds. Raises Invalid for what is no instant."""
+    return {
+        "effective_at": None if effective_at is None else parse_instant("effective_at", effective_at),
+        "effective_until": _until(effective_until),
+    }
+
+
+def _until(text: str | None) -> Until:
+    if text is None:
+        return None
+    return INFINITY if text == INFINITY else parse_instant("effective_until", text)
 
 
 def given(body: Body, name: str, unset: UnsetType) -> Any:  # noqa: ANN401  # the member's own type

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from fastapi import Request, Response
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.core.errors import invalid
 from shared.core.events import Metadata
@@ -57,6 +58,7 @@ def command_request(
     status: int,
     is_new: bool = False,
     replay_content: bool = False,
+    reason: str | None = None,
 ) -> handler.Request:
     """Return what a command comes with.
 
@@ -66,7 +68,7 @@ def command_request(
     """
     services = writing(request)
     path = request.scope["path"].lower()  # a uid is the same in either case
-    content = canonical(asked)
+    content = _content(asked)
     digest = sha256(content).digest()
     key = request.headers.get("idempotency-key")
     receipt = None
@@ -80,12 +82,24 @@ def command_request(
     if_match = ",".join(request.headers.getlist("if-match"))
     return handler.Request(
         metadata=Metadata(actor=principal.username, request_id=request.state.request_id),
-        context=origin(request),
+        context=replace(origin(request), reason=reason),
         receipt=receipt,
         if_match=[tag.strip() for tag in if_match.split(",")] if "if-match" in request.headers else None,
         must_match=services.require_if_match and not is_new,
         size=getattr(request.state, "body_bytes", 0) * MEMORY_OF_A_BYTE,
     )
+
+
+def _content(asked: object) -> bytes:
+    """Return what a request asks for, the same bytes for the same. NOTE: a storage format: receipts keep its digest.
+
+    A bound that is not given is left out: receipts of requests made before there were any stay good.
+    """
+    parts = msgspec.to_builtins(asked)
+    for part in parts if isinstance(parts, list) else [parts]:
+        if isinstance(part, dict) and part.get("effective_until", "") is None:
+            del part["effective_until"]
+    return canonical(parts)
 
 
 def refuse_if_match(request: Request) -> None:

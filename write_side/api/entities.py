@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 from msgspec import UNSET
 
-from shared.core.errors import Retired
-from shared.core.timeline import EXISTS
+from shared.core.rows import DetailVersion, EntityVersion
 from shared.http.auth import Principal, authorize
-from shared.http.instants import parse_instant
 from shared.http.requests import Body, read_body, read_query, read_uid
 from shared.http.routes import WRITE_HEADERS, WRITE_PROBLEMS, operation
 from shared.http.shapes import EntityOut, entity_out
 from write_side.api.bodies import (
+    CancelEvent,
     DatedQuery,
     PatchEntity,
     PostEntity,
@@ -25,7 +24,7 @@ from write_side.api.bodies import (
     given,
 )
 from write_side.api.commands import HEADERS, answer, command_request, refuse_if_match, writing
-from write_side.entity import Entity, Register, Reopen, Replace, Retire, Revise
+from write_side.entity import Cancel, Command, Entity, Register, Reopen, Replace, Retire, Revise, etag
 from write_side.handler import Outcome
 
 router = APIRouter()
@@ -34,16 +33,26 @@ GIVES = (*WRITE_HEADERS, "ETag")
 PATH = "/entities/{entity_uid}"
 
 
-def _shape(entity: Entity) -> EntityOut:
-    """Return the entity as the command left it. Raises Retired: a dated command may be made again after that."""
-    timeline = entity.timeline
-    if timeline.entity_row is None:
-        raise Retired(timeline.entity_uid, entity.fields[EXISTS][-1].effective_at)
-    return entity_out(timeline.entity_row, timeline.detail_rows.values())
+async def _answer(
+    request: Request, command: Command, outcome: Outcome[Entity], *, status: int = 200, location: str | None = None
+) -> Response:
+    """Answer with the entity at the later of the command's own instant and now; with its own where it has ended since.
+
+    Where the command left no existence at either, there is nothing to show: 204.
+    """
+    entity, now = outcome.state, outcome.now
+    at = getattr(command, "effective_at", None) or now
+    shape = _shape(entity, max(at, now), now) or _shape(entity, at, now)
+    if shape is None:
+        status = 204
+    tag = etag(entity, now)
+    return await answer(request, outcome, shape, status=status, etag=tag, location=location)
 
 
-async def _answer(request: Request, outcome: Outcome[Entity], *, status: int = 200, **more: Any) -> Response:  # noqa: ANN401
-    return await answer(request, outcome, _shape(outcome.state), status=status, etag=outcome.state.etag, **more)
+def _shape(entity: Entity, at: datetime, now: datetime) -> EntityOut | None:
+    rows = entity.rows_at(at)
+    details = [row for row in rows if isinstance(row, DetailVersion)]
+    return next((entity_out(row, details, now) for row in rows if isinstance(row, EntityVersion)), None)
 
 
 @operation(
@@ -68,15 +77,17 @@ async def post_entity(request: Request) -> Response:
         display_name=body.display_name,
         entity_type=body.entity_type,
         details=details_of(body),
-        effective_at=body.instant(),
+        **body.span(),
     )
     asked = [body.entity_uid, command]
     by_content = body.entity_uid is None
-    details = command_request(request, principal, asked, status=201, is_new=True, replay_content=by_content)
+    details = command_request(
+        request, principal, asked, status=201, is_new=True, replay_content=by_content, reason=body.reason
+    )
     outcome = await writing(request).handler.entity(body.entity_uid, command, details)
     first = outcome.event_id is not None and (not outcome.replayed or "idempotency-key" in request.headers)
-    location = f"{request.url.path}/{outcome.state.timeline.entity_uid}"
-    return await _answer(request, outcome, status=201 if first else 200, location=location)
+    location = f"{request.url.path}/{outcome.state.entity_uid}"
+    return await _answer(request, command, outcome, status=201 if first else 200, location=location)
 
 
 @operation(
@@ -102,9 +113,9 @@ async def patch_entity(request: Request) -> Response:
         display_name=given(body, "display_name", UNSET),
         entity_type=given(body, "entity_type", UNSET),
         details=details_of(body),
-        effective_at=body.instant(),
+        **body.span(),
     )
-    return await _execute(request, principal, uid, command)
+    return await _execute(request, principal, uid, command, body.reason)
 
 
 @operation(
@@ -130,9 +141,9 @@ async def put_entity(request: Request) -> Response:
         display_name=body.display_name,
         entity_type=body.entity_type,
         details=details_of(body),
-        effective_at=body.instant(),
+        **body.span(),
     )
-    return await _execute(request, principal, uid, command)
+    return await _execute(request, principal, uid, command, body.reason)
 
 
 @operation(
@@ -158,9 +169,9 @@ async def reopen_entity(request: Request) -> Response:
         display_name=given(body, "display_name", UNSET),
         entity_type=given(body, "entity_type", UNSET),
         details=details_of(body),
-        effective_at=body.instant(),
+        **body.span(),
     )
-    return await _execute(request, principal, uid, command)
+    return await _execute(request, principal, uid, command, body.reason)
 
 
 @operation(
@@ -182,13 +193,35 @@ async def delete_entity(request: Request) -> Response:
     uid = read_uid(request.path_params)
     query = read_query(request, DatedQuery)
     await read_body(request, Body, optional=True, query=DatedQuery)  # empty: what it said would be ignored
-    at = parse_instant("effective_at", query.effective_at) if query.effective_at else None
-    command = Retire(effective_at=at)
-    details = command_request(request, principal, command, status=204)
+    command = Retire(**query.span())
+    details = command_request(request, principal, command, status=204, reason=query.reason)
     outcome = await writing(request).handler.entity(uid, command, details)
-    return await answer(request, outcome, None, status=204, etag=outcome.state.etag)
+    return await answer(request, outcome, None, status=204, etag=etag(outcome.state, outcome.now))
 
 
-async def _execute(request: Request, principal: Principal, uid: UUID, command: Revise | Replace | Reopen) -> Response:
-    details = command_request(request, principal, command, status=200)
-    return await _answer(request, await writing(request).handler.entity(uid, command, details))
+@operation(
+    router,
+    "POST",
+    PATH + "/cancel",
+    summary="Cancel an earlier event",
+    tag="entities",
+    scope="write",
+    body=CancelEvent,
+    headers=HEADERS,
+    gives=GIVES,
+    answers={200: EntityOut, 204: None},
+    problems=PROBLEMS,
+)
+async def cancel_event(request: Request) -> Response:
+    """Withdraw an earlier event as a whole: from here on it is as if it had never been; what was known stays known."""
+    principal = await authorize(request, "write")
+    uid = read_uid(request.path_params)
+    body = await read_body(request, CancelEvent)
+    return await _execute(request, principal, uid, Cancel(event_id=body.event_id), body.reason)
+
+
+async def _execute(
+    request: Request, principal: Principal, uid: UUID, command: Revise | Replace | Reopen | Cancel, reason: str | None
+) -> Response:
+    details = command_request(request, principal, command, status=200, reason=reason)
+    return await _answer(request, command, await writing(request).handler.entity(uid, command, details))

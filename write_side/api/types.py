@@ -30,7 +30,7 @@ def _post(kind: Kind) -> Endpoint:
         refuse_if_match(request)
         body = await read_body(request, PostType)
         command = RegisterType(kind, body.code, body.name, body.description, body.is_active)
-        details = command_request(request, principal, command, status=201)
+        details = command_request(request, principal, command, status=201, reason=body.reason)
         outcome = await writing(request).handler.registry(command, details)
         location = f"{request.url.path}/{body.code}"
         status = 201 if outcome.event_id is not None else 200
@@ -54,7 +54,7 @@ def _patch(kind: Kind) -> Endpoint:
             given(body, "description", UNSET),
             given(body, "is_active", UNSET),
         )
-        details = command_request(request, principal, command, status=200)
+        details = command_request(request, principal, command, status=200, reason=body.reason)
         outcome = await writing(request).handler.registry(command, details)
         return await answer(request, outcome, _shape(outcome.state, kind, code), status=200)
 

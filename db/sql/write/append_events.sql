@@ -7,6 +7,6 @@ FROM log.append_events(
     %(expected_commands)s::integer[], %(expected_streams)s::integer[], %(expected_event_ids)s::uuid[],
     %(event_commands)s::integer[], %(event_streams)s::integer[], %(event_ids)s::uuid[], %(event_types)s::text[],
     %(event_schema_versions)s::smallint[], %(event_effective_ats)s::timestamptz[],
-    %(event_effective_untils)s::timestamptz[], %(event_payloads)s::text[], %(event_salts)s::bytea[],
+    %(event_effective_untils)s::text[]::timestamptz[], %(event_payloads)s::text[], %(event_salts)s::bytea[],
     %(event_metadatas)s::text[]
 )
