@@ -1,21 +1,24 @@
-"""PURE: what was believed when: rows of two dimensions of time, read along one while the other stands still.
+"""PURE: what was believed when: rows of two dimensions of time, read along valid time at one position.
 
-Along valid time at a position, or along positions at an instant: either way a field has stretches of one value each,
-and turns where one stretch goes over into another.
+A field has stretches of one value each, and turns where one stretch goes over into another. `learning.py` reads the
+same rows along positions.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import defaultdict
 from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Value = str | bool | None
 Point = TypeVar("Point", datetime, int)
@@ -38,10 +41,10 @@ class Told(Struct, frozen=True):
         """Say whether the row was believed at a position."""
         return self.recorded_from <= known and (self.recorded_to is None or known < self.recorded_to)
 
-    def is_news(self, after: int, until: int) -> bool:
-        """Say whether an event at a position in (after, until] made, closed or superseded the row."""
+    def is_news(self, known: int) -> bool:
+        """Say whether an event after a position made, closed or superseded the row."""
         positions = self.recorded_from, self.valid_to_known, self.recorded_to
-        return any(position is not None and after < position <= until for position in positions)
+        return any(position is not None and known < position for position in positions)
 
     def has_end(self, known: int) -> bool:
         """Say whether its end had been told at a position."""
@@ -89,25 +92,45 @@ def absent(field: str) -> Value:
 
 def believed(spans: Iterable[Span], known: int) -> list[Stretch[datetime]]:
     """Return what was believed of one field at a position, along valid time."""
-    return _joined(
+    return joined(
         Stretch(span.told.valid_from, span.told.valid_to if span.told.has_end(known) else None, span.value)
         for span in spans
         if span.told.is_believed(known)
     )
 
 
-def learnt(spans: Iterable[Span], instant: datetime) -> list[Stretch[int]]:
-    """Return what was believed of one field at an instant of valid time, along positions."""
-    found = []
+def as_told(spans: Iterable[Span], known: int) -> list[Span]:
+    """Return the spans without what was told after a position."""
+    return [
+        replace(
+            span,
+            told=replace(
+                told,
+                valid_to=told.valid_to if told.has_end(known) else None,
+                valid_to_known=told.valid_to_known if told.has_end(known) else None,
+                recorded_to=told.recorded_to if not told.is_believed(known) else None,
+            ),
+        )
+        for span in spans
+        if (told := span.told).recorded_from <= known
+    ]
+
+
+def edges(spans: Iterable[Span]) -> Mapping[datetime, list[Span]]:
+    """Return the spans that begin or end at an instant, for every instant where any does."""
+    found: defaultdict[datetime, list[Span]] = defaultdict(list)
     for span in spans:
-        told = span.told
-        if told.valid_from <= instant:
-            is_over = told.valid_to is not None and told.valid_to <= instant
-            ends = [told.recorded_to, told.valid_to_known if is_over else None]
-            end = min((position for position in ends if position is not None), default=None)
-            if end is None or told.recorded_from < end:
-                found.append(Stretch(told.recorded_from, end, span.value))
-    return _joined(found)
+        found[span.told.valid_from].append(span)
+        if span.told.valid_to is not None:
+            found[span.told.valid_to].append(span)
+    return found
+
+
+def value_at(stretches: Sequence[Stretch[Point]], point: Point, nothing: Value) -> Value:
+    """Return the value at a point, `nothing` outside the stretches."""
+    place = bisect_right(stretches, point, key=lambda stretch: stretch.start)
+    stretch = stretches[place - 1] if place else None
+    return stretch.value if stretch and (stretch.end is None or point < stretch.end) else nothing
 
 
 def turns(stretches: Sequence[Stretch[Point]], start: Point, end: Point | None, nothing: Value) -> list[Turn[Point]]:
@@ -137,7 +160,7 @@ def since(spans: Sequence[Span], instant: datetime, after: Value, known: int) ->
     return min(takewhile(begins, positions))
 
 
-def _joined(stretches: Iterable[Stretch[Point]]) -> list[Stretch[Point]]:
+def joined(stretches: Iterable[Stretch[Point]]) -> list[Stretch[Point]]:
     """Return the stretches in order, those that touch and have one value as one: a row may end for another field."""
     found: list[Stretch[Point]] = []
     for stretch in sorted(stretches, key=lambda stretch: stretch.start):

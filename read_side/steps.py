@@ -16,7 +16,8 @@ from operator import attrgetter
 from msgspec import Struct
 from msgspec.structs import replace
 
-from read_side.beliefs import Span, Value, absent, believed, learnt, since, turns
+from read_side.beliefs import Span, Value, absent, as_told, believed, edges, since, turns, value_at
+from read_side.learning import last_turn, learnt, learnt_everywhere
 from shared.core.assertions import DISPLAY_NAME, ENTITY_TYPE, EXISTS
 
 Fields = Mapping[str, list[Span]]
@@ -81,18 +82,19 @@ def net(spans: Iterable[Span], points: Points) -> list[Step]:
 
 
 def rectangles(spans: Iterable[Span], points: Points) -> list[Rectangle]:
-    """Return where in [start, end) the two beliefs differ: by field, then in the order of time.
-
-    At each of its instants a rectangle is the net difference along recorded time.
-    """
+    """Return where in [start, end) the two beliefs differ: by field, then in the order of time."""
     found: list[Rectangle] = []
-    news = [span for span in spans if span.told.is_news(points.known_from, points.known_to)]
+    told = as_told(spans, points.known_to)
+    news = [span for span in told if span.told.is_news(points.known_from)]
     for field, of in _by_field(news).items():
-        inner = sorted(at for at in _edges(of) if points.start < at and (points.end is None or at < points.end))
-        for start, end in zip([points.start, *inner], [*inner, points.end], strict=True):
-            path = turns(learnt(of, start), points.known_from, points.known_to, absent(field))
-            if path and path[0].before != path[-1].after:
-                found.append(Rectangle(field, path[0].before, path[-1].after, path[-1].at, start, end))
+        was, now = believed(of, points.known_from), believed(of, points.known_to)
+        ends = [*sorted(edges(of))[1:], None]
+        for (start, by_end), end in zip(learnt_everywhere(of), ends, strict=True):
+            valid_from = max(start, points.start)
+            valid_to = min((at for at in (end, points.end) if at is not None), default=None)
+            before, after = (value_at(belief, start, absent(field)) for belief in (was, now))
+            if before != after and (valid_to is None or valid_from < valid_to):
+                found.append(Rectangle(field, before, after, last_turn(by_end), valid_from, valid_to))
     return _joined(found)
 
 
@@ -114,9 +116,9 @@ def _along_recorded_time(fields: Fields, points: Points) -> list[Step]:
 def _along_valid_time(fields: Fields, points: Points) -> list[Step]:
     found = []
     for field, of in fields.items():
-        edges = _edges(of)
+        there = edges(of)
         for instant, before, after in turns(believed(of, points.known_to), points.start, points.end, absent(field)):
-            position = since(edges[instant], instant, after, points.known_to)
+            position = since(there[instant], instant, after, points.known_to)
             found.append(Step(field, before, after, position, instant))
     return sorted(found, key=attrgetter("instant"))
 
@@ -126,16 +128,6 @@ def _by_field(spans: Iterable[Span]) -> Fields:
     for span in spans:
         found[span.field].append(span)
     return {field: found[field] for field in sorted(found, key=field_order)}
-
-
-def _edges(spans: Iterable[Span]) -> Mapping[datetime, list[Span]]:
-    """Return the spans that begin or end at an instant, for every instant where any does."""
-    found: defaultdict[datetime, list[Span]] = defaultdict(list)
-    for span in spans:
-        found[span.told.valid_from].append(span)
-        if span.told.valid_to is not None:
-            found[span.told.valid_to].append(span)
-    return found
 
 
 def _joined(found: Iterable[Rectangle]) -> list[Rectangle]:
