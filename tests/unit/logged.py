@@ -1,4 +1,4 @@
-"""A log with the types, John's history and Mary's, which was corrected; tables that hold what the oracle expects of it."""
+"""A log with the types, John's history and Mary's, which was corrected; and tables that are as the oracle expects."""
 
 from __future__ import annotations
 
