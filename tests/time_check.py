@@ -21,7 +21,8 @@ from msgspec import UNSET
 from shared.core.errors import CockpitError
 from shared.core.events import INFINITY, EventCancelled
 from tests.given import REGISTRY, day, record
-from tests.time_points import Checked
+from tests.oracle_points import ABSENT
+from tests.time_points import Checked, State
 from write_side import entity as entities
 from write_side import known
 from write_side.entity import Cancel, Command, Register, Reopen, Replace, Retire, Revise
@@ -139,6 +140,8 @@ class OneEntity(RuleBasedStateMachine):
         at, until = (getattr(command, name, None) for name in ("effective_at", "effective_until"))
         for event in events:
             self.checked.append(record(event, timeline.version + 1, now, at, effective_until=until))
+        if not isinstance(command, Cancel | Register):
+            obeyed(command, self.checked.read(at or now, self.checked.timeline.last_position))
 
     @invariant()
     def the_past_is_what_it_was(self) -> None:
@@ -148,6 +151,16 @@ class OneEntity(RuleBasedStateMachine):
         if self.checked.history:
             self.checked.whole()
             self.counts.add(self.checked, self.refused)
+
+
+def obeyed(command: Command, state: State) -> None:
+    """What was commanded is so at its start, as known once it is recorded."""
+    assert (state is ABSENT) == isinstance(command, Retire), command
+    given = {name: getattr(command, name, UNSET) for name in ("display_name", "entity_type")}
+    given |= {f"details.{code}": value for code, value in getattr(command, "details", {}).items()}
+    for name, value in given.items():
+        assert value is UNSET or state.get(name) == value, (command, name)
+    assert not isinstance(command, Replace) or state.keys() == given.keys(), command
 
 
 def check(histories: int, chosen: int, *, shrink: bool = True) -> Counts:
