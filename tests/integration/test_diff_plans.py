@@ -10,33 +10,31 @@ import pytest
 
 from db.pool import Dsns
 from tests.conftest import Clone
-from tests.integration.reading import day
-from tests.integration.test_read_plans import FILL, plan
+from tests.integration.filling import fill
+from tests.integration.test_read_plans import HOURS, plan
 
 CORRECTED = """
 INSERT INTO read_model.entity_version_superseded
-SELECT id + 2, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, recorded_from_position,
+SELECT id + 10000000, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, recorded_from_position,
        valid_to_known_position, recorded_from_position + 1, now(), now(), actor, search_name
 FROM read_model.entity_version;
 
 INSERT INTO read_model.entity_detail_version_superseded
-SELECT id + 2, entity_uid, detail_type, detail_value, hashdiff, valid_from, valid_to, recorded_from_position,
+SELECT id + 10000000, entity_uid, detail_type, detail_value, hashdiff, valid_from, valid_to, recorded_from_position,
        valid_to_known_position, recorded_from_position + 1, now(), now(), actor
 FROM read_model.entity_detail_version;
-
-UPDATE read_model.audit_entry SET audit_id = position * 65536;
 """
 NET, CHANGES, KNOWLEDGE = {"mode": "net"}, {"mode": "changes"}, {"mode": "knowledge"}
 NOTHING = dict.fromkeys(["known_from", "known", "first_entry", "end_of_entries"])
-WINDOW = {**NOTHING, "from": day(150), "to": day(151)}
+WINDOW = NOTHING | HOURS
 NEWS = {"known_from": 3000, "known": 3024, "first_entry": 3001 * 65536, "end_of_entries": 3025 * 65536}
 
 
 @pytest.fixture(scope="module")
 def connection(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
     with clone() as conninfo:
+        fill(conninfo)
         with psycopg.connect(conninfo, autocommit=True) as filling:
-            filling.execute(FILL)
             filling.execute(CORRECTED)
             filling.execute("VACUUM ANALYZE")
         with psycopg.connect(Dsns(conninfo).of("read"), autocommit=True) as connection:
