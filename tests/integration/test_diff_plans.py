@@ -44,14 +44,14 @@ def connection(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
 @pytest.mark.parametrize(
     ("params", "index", "most"),
     [
-        ({**WINDOW, **NET}, "entity_version_ends", 1300),
+        ({**WINDOW, **NET}, "entity_version_ends", 1600),
         ({**WINDOW, **CHANGES}, "entity_detail_version_starts", 400),
-        ({**WINDOW, **NET, "known": 5990}, "entity_version_superseded_starts", 1300),
-        ({**WINDOW, **CHANGES, "known": 5990}, "entity_detail_version_superseded_ends", 1300),
+        ({**WINDOW, **NET, "known": 5990}, "entity_version_superseded_starts", 1600),
+        ({**WINDOW, **CHANGES, "known": 5990}, "entity_detail_version_superseded_ends", 1600),
         ({**NEWS, **NET}, "audit_entry_pkey", 1000),
         ({**NEWS, **CHANGES}, "audit_entry_pkey", 1000),
         ({**NEWS, **KNOWLEDGE}, "audit_entry_pkey", 1000),
-        ({**WINDOW, **NEWS, **NET}, "entity_version_starts", 1800),
+        ({**WINDOW, **NEWS, **NET}, "entity_version_starts", 2200),
     ],
 )
 def test_a_page_costs_what_changed(
