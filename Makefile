@@ -1,6 +1,6 @@
 # `make run` brings the whole service up, `make test` proves it. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help python setup run test test-pg15 test-compose check format openapi fuzz lock
+.PHONY: help python setup run test test-pg15 test-compose check format openapi fuzz test-time lock
 .PHONY: dev-venv dev-setup dev-run dev-migrate dev-fixtures dev-shell dev-test
 .PHONY: up up-dev up-db up-app up-split down logs migrate fixtures clean
 
@@ -122,6 +122,10 @@ openapi: setup ## Write docs/openapi.json anew
 fuzz: setup ## Throw 200 examples at every operation of the OpenAPI document
 	@$(BIN)/python -m pytest -n 0 -s tests/acceptance/test_fuzz.py --fuzz-examples=$(EXAMPLES) \
 		--fuzz-seed=$${FUZZ_SEED:-$$(date +%s)}
+
+test-time: setup ## Check two-dimensional time with 2,000 histories and more
+	@$(BIN)/python -m pytest -n 0 -s tests/unit/test_time_check.py --time-histories=2000 --time-over-http=300 \
+		--time-seed=$${TIME_SEED:-$$(date +%s)}
 
 lock: setup ## Write requirements.lock anew (needs uv)
 	@uv --version >/dev/null 2>&1 || { echo "This needs uv, and it does not run"; exit 1; }

@@ -25,7 +25,7 @@ from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.roles import ensure_roles
 from tests import oracle
-from tests.fuzz_options import FUZZ
+from tests.fuzz_options import FUZZ, TIME
 from tests.promises import Watch, is_whole, lists
 
 Clone = Callable[[], AbstractContextManager[str]]
@@ -69,19 +69,29 @@ def _start_server(stack: ExitStack) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the command line say how hard to fuzz."""
+    """Let the command line say how hard to look."""
     parser.addoption("--fuzz-examples", type=int, default=FUZZ.examples, help="examples thrown at each operation")
     parser.addoption("--fuzz-seed", type=int, default=FUZZ.seed, help="the seed they are drawn with")
+    parser.addoption("--time-histories", type=int, default=TIME.histories, help="histories time is checked with")
+    parser.addoption(
+        "--time-over-http", type=int, default=TIME.over_http, help="histories time is checked with over HTTP"
+    )
+    parser.addoption("--time-seed", type=int, default=TIME.seed, help="the seed they are drawn with")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Print the seed, so that what was found can be found again."""
-    return f"fuzz: {FUZZ.examples} examples an operation, seed {FUZZ.seed}"
+    """Print the seeds, so that what was found can be found again."""
+    return (
+        f"fuzz: {FUZZ.examples} examples an operation, seed {FUZZ.seed}\n"
+        f"time: {TIME.histories} histories, {TIME.over_http} over HTTP, seed {TIME.seed}"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start the server once, and watch over the promises; the workers are told where the server is."""
     FUZZ.examples, FUZZ.seed = config.option.fuzz_examples, config.option.fuzz_seed
+    TIME.histories, TIME.over_http = config.option.time_histories, config.option.time_over_http
+    TIME.seed = config.option.time_seed
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[SERVER], config.stash[TEMPLATE] = worker_input["server"], worker_input["template"]

@@ -65,7 +65,7 @@ def svg(example: tuple[Telling, ...]) -> str:
     found = rectangles(example)
     size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="system-ui, sans-serif" font-size="12" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12" role="img">',
         f"<title>{' · '.join(map(str, found))}</title>",
         *_frame(example),
         *(part for rectangle in found for part in _rectangle(rectangle)),

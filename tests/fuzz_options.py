@@ -1,4 +1,4 @@
-"""How hard to fuzz, told by the command line before the tests are gathered."""
+"""How hard to look, told by the command line before the tests are gathered."""
 
 from __future__ import annotations
 
@@ -13,4 +13,19 @@ class Fuzz:
     seed: int = 1
 
 
+@dataclass
+class Time:
+    """How many histories two-dimensional time is checked with, how many over HTTP, and the seed they are drawn with."""
+
+    histories: int = 100
+    over_http: int = 25
+    seed: int = 1
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many are asked for that every kind of history must be among them often."""
+        return self.histories >= 2_000
+
+
 FUZZ = Fuzz()
+TIME = Time()

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from shared.core.assertions import assertions
 from shared.core.events import (
     INFINITY,
     EntityEvent,
@@ -19,6 +18,7 @@ from shared.core.events import (
     EntityReopened,
     EntityRetired,
     EntityRevised,
+    Event,
     EventCancelled,
     Recorded,
     Until,
@@ -99,11 +99,19 @@ def as_said(history: Sequence[Recorded]) -> list[Said]:
             event_id=r.event_id,
             at=r.effective_at,
             until=r.effective_until,
-            fields=assertions(r.event),  # type: ignore[arg-type]  # these histories are an entity's
+            fields=said_of(r.event),
             cancels=r.event.event_id if isinstance(r.event, EventCancelled) else None,
         )
         for r in history
     ]
+
+
+def said_of(event: Event) -> dict[str, Any]:
+    """Return what an event says, by field; read here anew, as the oracle shares nothing with what it judges."""
+    exists = {EntityRegistered: True, EntityReopened: True, EntityRetired: False}.get(type(event))
+    given = {"exists": exists, **{name: getattr(event, name, UNSET) for name in ("display_name", "entity_type")}}
+    said = {name: value for name, value in given.items() if value is not UNSET and value is not None}
+    return said | {f"details.{code}": value for code, value in getattr(event, "details", {}).items()}
 
 
 @dataclass

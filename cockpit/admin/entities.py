@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 from cockpit.admin.audit import entries
 from cockpit.admin.pages import Filled, part_of, refused, render
 from read_side.api.parameters import EntitiesQuery, PageQuery
-from read_side.diff import Change
+from read_side.beliefs import Value
 from read_side.queries import ReadModel
 from read_side.questions import Asked, Chronicle, Slice, Trail, Window
 from read_side.shapes import VersionOut
@@ -28,11 +28,19 @@ MICROSECOND = timedelta(microseconds=1)
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
+class Shown(Struct, frozen=True):
+    """A value as it is shown: of which field, and what it was before."""
+
+    field: str
+    before: Value
+    after: Value
+
+
 class Version(Struct, frozen=True):
     """One version as it is shown: what it has, and what of it is other than before."""
 
     row: VersionOut
-    changes: Sequence[Change]
+    changes: Sequence[Shown]
 
 
 async def browse(request: Request) -> Response:
@@ -100,15 +108,15 @@ async def _explained(read: ReadModel, uid: UUID, rows: Sequence[VersionOut]) -> 
     """Return versions with what changed where each begins: the steps of the diff at that instant."""
     if not rows:
         return []
-    before = max(rows[0].valid_from, EARLIEST + MICROSECOND) - MICROSECOND
-    window = Window(start=before, end=rows[-1].valid_from, mode="changes", entity_uid=uid)
-    steps: Iterable[Change] = ()
-    if before < rows[-1].valid_from:
+    before, last = max(rows[0].valid_from, EARLIEST + MICROSECOND) - MICROSECOND, rows[-1].valid_from
+    at: dict[tuple[str, datetime], Shown] = {}
+    if before < last:
+        window = Window(start=before, end=last, mode="changes", entity_uid=uid)
         found = await read.diff(window, Slice(size=1, counted=False), Asked())
-        steps = [step for diff in found.items for step in diff.changes]
-    at = {(step.field, step.change_timestamp): step for step in steps}
+        for change in (change for diff in found.items for change in diff.changes):
+            at[change.field, change.change_timestamp] = Shown(change.field, change.before, change.after)
     return [
-        Version(row, [at.get((name, row.valid_from)) or _plain(name, value, row) for name, value in _values(row)])
+        Version(row, [at.get((name, row.valid_from)) or Shown(name, value, value) for name, value in _values(row)])
         for row in rows
     ]
 
@@ -118,8 +126,3 @@ def _values(row: VersionOut) -> list[tuple[str, str]]:
     if row.type == "detail":
         return [(DETAILS + row.changes["detail_type"], row.changes["detail_value"])]
     return [(name, row.changes[name]) for name in (DISPLAY_NAME, ENTITY_TYPE)]
-
-
-def _plain(name: str, value: str, row: VersionOut) -> Change:
-    """Return a value that a version took over from the one before."""
-    return Change(name, value, value, row.valid_from, "changed", row.event_id, row.actor, row.reason)

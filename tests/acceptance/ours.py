@@ -8,7 +8,7 @@ TIME, AUDIT, TYPES = "acceptance/test_time", "acceptance/test_audit", "acceptanc
 REPLAYS, CONDITIONAL, DATED = "acceptance/test_replays", "acceptance/test_conditional", "acceptance/test_dated"
 BOUNDED = "acceptance/test_bounded"
 SAMPLE, RESTART, HASH = "acceptance/test_sample_data", "acceptance/test_restart", "unit/test_hashdiff"
-ELSEWHERE = "test_a_parameter_of_another_resource_is_refused_by_name"
+LATER = "test_a_parameter_of_a_later_issue_is_refused_by_name"
 
 OURS: list[tuple[str, str, str]] = [  # rule, file below tests, test
     # General
@@ -119,5 +119,5 @@ OURS: list[tuple[str, str, str]] = [  # rule, file below tests, test
     ("Types take the scope admin", TYPES, "test_it_takes_the_scope_admin"),
     ("Codes", TYPES, "test_a_code_is_1_to_50_of_capitals_digits_and_underscores"),
     ("Sample data has its true history", SAMPLE, "test_it_has_its_true_history"),
-    ("Parameters of another resource are never ignored", BAD, ELSEWHERE),
+    ("Later parameters are never ignored", BAD, LATER),
 ]

@@ -200,7 +200,7 @@ def filled(clone: Clone) -> Any:
             execute(
                 database,
                 f"INSERT INTO read_model.{table} (id, entity_uid, valid_from, is_current, asserted_to, {rest})"  # noqa: S608
-                " SELECT -n, gen_random_uuid(), '2000-01-01'::timestamptz + n * interval '1 hour', false, now(),"
+                " SELECT n, gen_random_uuid(), '2000-01-01'::timestamptz + n * interval '1 hour', false, now(),"
                 f" {rest}"
                 f" FROM generate_series(1, 6000) n, (SELECT {rest} FROM read_model.{table} LIMIT 1) v",
             )

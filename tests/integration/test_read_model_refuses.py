@@ -11,12 +11,14 @@ from psycopg import errors
 
 ENTITY = """
 INSERT INTO read_model.entity_version
-VALUES (%(id)s, %(uid)s, 'Name', 'PERSON', 'hash', %(start)s, %(end)s, %(current)s, %(start)s, 1,
+VALUES (%(id)s, %(uid)s, 'Name', 'PERSON', 'hash', %(start)s, %(end)s, %(current)s,
+        CASE WHEN %(end)s::timestamptz IS NULL THEN %(start)s::timestamptz END, 1,
         CASE WHEN %(end)s::timestamptz IS NOT NULL THEN 2 END, now(), now(), 'somebody', 'name')
 """
 DETAIL = """
 INSERT INTO read_model.entity_detail_version
-VALUES (%(id)s, %(uid)s, 'EMAIL', 'a@b', 'hash', %(start)s, %(end)s, %(current)s, %(start)s, 1,
+VALUES (%(id)s, %(uid)s, 'EMAIL', 'a@b', 'hash', %(start)s, %(end)s, %(current)s,
+        CASE WHEN %(end)s::timestamptz IS NULL THEN %(start)s::timestamptz END, 1,
         CASE WHEN %(end)s::timestamptz IS NOT NULL THEN 2 END, now(), now(), 'somebody')
 """
 UID, OTHER = "00000000-0000-7000-8000-000000000001", "00000000-0000-7000-8000-000000000002"

@@ -17,7 +17,7 @@ from tests.integration.reading import day
 
 ABSENT = (
     *("as_of", "known", "now", "uid", "pattern", "type", "detail_type", "detail_hash", "kind"),
-    *("actor", "operation", "request_id", "from", "to", "mode", "known_from", "first_entry", "end_of_entries"),
+    *("actor", "operation", "request_id", "from", "to"),
     *("after_instant", "after_text", "after_uid", "after_number"),
 )
 NO = ("counted", "backward", "newest", "superseded")
@@ -62,8 +62,6 @@ def plan(connection: psycopg.Connection[Any], name: str, params: dict[str, Any])
         ("read/search_as_of", {"as_of": day(150)}, "entity_version_starts", 150),
         ("read/list_as_of", {"as_of": day(150), **VALUE}, "entity_detail_version_hash", 50),
         ("read/search_as_of", {"as_of": day(150), **VALUE, "counted": True}, "entity_detail_version_hash", 50),
-        ("read/diff_entities", {**HOURS, "mode": "net", "counted": True}, "entity_version_ends", 2000),
-        ("read/diff_entities", {**HOURS, "mode": "changes", "counted": True}, "entity_detail_version_starts", 500),
         ("read/list_known", {"as_of": day(150), "known": 100_000}, "entity_version_as_of", 250),
         ("read/search_known", {"as_of": day(150), "known": 100_000}, "entity_version_starts", 250),
         (
