@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 /
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 TESTS ?= tests
+EXAMPLES ?= 200
 PG15 ?= /usr/lib/postgresql/15/bin
 
 help:
@@ -113,13 +114,13 @@ check: setup ## Format, lint, types, imports, the OpenAPI document
 	@$(BIN)/cockpit openapi --check docs/openapi.json
 
 format: setup ## Let ruff put the code in shape
-	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
 
 openapi: setup ## Write docs/openapi.json anew
 	@$(BIN)/cockpit openapi > docs/openapi.json.new && mv docs/openapi.json.new docs/openapi.json
 
 fuzz: setup ## Throw 200 examples at every operation of the OpenAPI document
-	@$(BIN)/python -m pytest -n 0 -s tests/acceptance/test_fuzz.py --fuzz-examples=200 \
+	@$(BIN)/python -m pytest -n 0 -s tests/acceptance/test_fuzz.py --fuzz-examples=$(EXAMPLES) \
 		--fuzz-seed=$${FUZZ_SEED:-$$(date +%s)}
 
 test-time: setup ## Check two-dimensional time with 2,000 histories and more
@@ -127,6 +128,7 @@ test-time: setup ## Check two-dimensional time with 2,000 histories and more
 		--time-seed=$${TIME_SEED:-$$(date +%s)}
 
 lock: setup ## Write requirements.lock anew (needs uv)
+	@uv --version >/dev/null 2>&1 || { echo "This needs uv, and it does not run"; exit 1; }
 	@uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		--extra dev --output-file requirements.lock pyproject.toml
 

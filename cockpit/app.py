@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from cockpit import health
+from cockpit.admin import router as admin
 from cockpit.services import readers, waiting, writers
 from db.pool import make_pool
 from read_side.api.router import router as read_router
@@ -43,7 +44,7 @@ EXPOSED_HEADERS = [
 
 def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
     """Return the application; its pools open when it starts and close when it ends."""
-    served = {"read", "write"} if sides == "both" else {sides}
+    served: set[str] = {"read", "write"} if sides == "both" else {sides}
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -84,11 +85,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
     app.state.token_ttl = settings.token_ttl
     app.state.own_writes = OwnWrites()
     app.include_router(health.router)
-    if "write" in served:
-        for resource in (auth, entities, types):
-            app.include_router(resource.router, prefix=API)
-    if "read" in served:
-        app.include_router(read_router)
+    _route(app, served)
     problem.install(app)
     openapi.document(app)
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
@@ -102,3 +99,14 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
         )
     app.add_middleware(Surroundings)
     return app
+
+
+def _route(app: FastAPI, served: set[str]) -> None:
+    """Add the resources of each side, and the pages that need both."""
+    if "write" in served:
+        for resource in (auth, entities, types):
+            app.include_router(resource.router, prefix=API)
+    if "read" in served:
+        app.include_router(read_router)
+    if len(served) > 1:
+        admin.install(app)

@@ -37,10 +37,10 @@ class Environment(Struct):
 
 
 class Endpoints(Struct):
-    """Where the original's clients look."""
+    """Where the original's clients look; the admin page is served where both sides are."""
 
     api_base: str
-    admin: str
+    admin: str | None
     ping: str
 
 
@@ -91,7 +91,7 @@ async def ask(app: FastAPI) -> dict[str, Any] | None:
 )
 async def ping(request: Request) -> Response:
     """Answer 200 while the database does, 503 otherwise; for health checks of containers and load balancers."""
-    settings = request.app.state.settings
+    settings, sides = request.app.state.settings, request.app.state.sides
     known = await ask(request.app)
     body = Ping(
         status="healthy" if known else "unhealthy",
@@ -108,12 +108,12 @@ async def ping(request: Request) -> Response:
         database="connected" if known else "disconnected",
         features={
             "scd2_versioning": bool(known and known["has_constraints"]),
-            "temporal_queries": "read" in request.app.state.sides,
+            "temporal_queries": "read" in sides,
             "audit_logging": bool(known and known["has_audit"]),
             "token_auth": hasattr(request.app.state, "authenticate"),
             "event_log": bool(known and known["is_immutable"]),
         },
-        endpoints=Endpoints(api_base="/api/v1/", admin="/admin/", ping="/ping/"),
+        endpoints=Endpoints(api_base="/api/v1/", admin="/admin/" if len(sides) > 1 else None, ping="/ping/"),
     )
     if known:
         body.head_position, body.checkpoint = known["head_position"], known["checkpoint"]

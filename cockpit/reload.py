@@ -20,6 +20,7 @@ SUFFIXES = {".py", ".sql", ".html", ".css", ".js"}
 LIBRARIES = (
     "argon2",
     "fastapi_offline",
+    "jinja2",
     "psycopg",
     "psycopg_pool",
     "pydantic_settings",

@@ -39,6 +39,7 @@ Cockpit is ready.
 
   API      {url}/api/v1/entities
   docs     {url}/docs
+  admin    {url}/admin/
   health   {url}/ping/
   token    curl -s {url}/api/v1/auth/token -H 'Content-Type: application/json' \\
              -d '{{"username": "user_1", "password": "1234"}}'

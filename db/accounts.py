@@ -23,8 +23,8 @@ from db.login_limiter import LoginLimiter
 from db.passwords import Passwords, check_password
 from db.pool import Connection, once_more, unavailable
 from db.queries import statement
-from shared.core.errors import AlreadyRegistered, Unknown, invalid
-from shared.http.auth import SCOPES, Principal, token_hash
+from shared.core.errors import AlreadyRegistered, Forbidden, Unknown, invalid
+from shared.http.auth import SCOPES, Principal, Scope, token_hash
 
 USERNAME_CHARACTERS = 150
 LONGEST_TTL = 100 * 365 * 86400.0
@@ -51,6 +51,15 @@ class TokenRow(Struct, frozen=True):
     scopes: list[str]
     created_at: datetime
     expires_at: datetime | None
+
+
+class UserRow(Struct, frozen=True):
+    """What can be listed of a user."""
+
+    username: str
+    is_admin: bool
+    is_active: bool
+    created_at: datetime
 
 
 class Accounts:
@@ -85,11 +94,37 @@ class Accounts:
         if not await self._run("set_password", username=name, password_hash=hashed):
             raise Unknown("user")
 
-    async def log_in(self, username: str, password: str, *, address: str, ttl: float | None = None) -> IssuedToken:
+    async def change_user(self, username: str, *, is_admin: bool | None = None, is_active: bool | None = None) -> None:
+        """Say what a user may, at once and for every token; None leaves it. Raises Invalid, or Unknown."""
+        if not await self._run("change_account", username=_username(username), is_admin=is_admin, is_active=is_active):
+            raise Unknown("user")
+
+    async def list_users(self) -> list[UserRow]:
+        """Return all users by name, those who are not active included."""
+        return [UserRow(*row) for row in await self._run("list_accounts", username=None)]
+
+    async def user(self, username: str) -> UserRow:
+        """Return one user. Raises Invalid, or Unknown for no such user."""
+        rows = await self._run("list_accounts", username=_username(username))
+        if not rows:
+            raise Unknown("user")
+        return UserRow(*rows[0])
+
+    async def log_in(
+        self,
+        username: str,
+        password: str,
+        *,
+        address: str,
+        ttl: float | None = None,
+        label: str = "log in",
+        needs: Scope = "read",
+    ) -> IssuedToken:
         """Return a new token with all that the account may; earlier ones stay valid. `ttl` is in seconds.
 
-        Raises Invalid, the same for an unknown user, a wrong password and an inactive account, and TooManyAttempts
-        after `login_failures` failures of the account from the address, or five times as many of the address alone.
+        Raises Invalid, the same for an unknown user, a wrong password and an inactive account, TooManyAttempts after
+        `login_failures` failures of the account from the address, or five times as many of the address alone, and
+        Forbidden where the account has not the scope that the caller `needs`.
         """
         name = username.strip()
         buckets = self._limiter.buckets(name, address)
@@ -103,9 +138,12 @@ class Accounts:
                 raise _refused()
             async with self._connection() as connection, connection.transaction():
                 await self._limiter.give_back(connection, buckets)
-                issued = await _add_token(connection, name, allowed_scopes(is_admin=is_admin), "log in", ttl)
-                if issued is None:
+                scopes = allowed_scopes(is_admin=is_admin)
+                issued = await _add_token(connection, name, scopes, label, ttl) if needs in scopes else None
+                if issued is None and needs in scopes:
                     raise _refused()
+            if issued is None:
+                raise Forbidden(needs)
         if self._passwords.outdated(stored):
             renewed = await self._passwords.hash(password)
             await self._run("renew_hash", username=name, verified=stored, renewed=renewed)
@@ -114,7 +152,7 @@ class Accounts:
     async def issue_token(
         self, username: str, scopes: Collection[str] | None = None, label: str = "", ttl: float | None = None
     ) -> IssuedToken:
-        """Return a new token without asking for a password: for the command line.
+        """Return a new token without asking for a password: for the command line and administrators.
 
         `scopes` of None are all that the account may; `ttl` is in seconds, None never expires. Raises Invalid for a
         scope that is unknown or beyond the account, Unknown where there is no such active user.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,7 +88,8 @@ def prepare(conninfo: str, settings: Settings) -> Dsns:
         log.info("migrated", applied=applied)
     missing = ensure_roles(conninfo)
     if missing is not None:
-        log.warning("this login may not make roles and serves for all sides; an administrator can run", sql=missing)
+        log.warning("this login may not make roles and serves for all sides; what an administrator can run follows")
+        print(missing, end="", file=sys.stderr, flush=True)  # noqa: T201  # to be copied, so not within a log line
     return Dsns(conninfo, settings, with_roles=missing is None)
 
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import psycopg
-from psycopg import sql
 
 from db.queries import statement
-
-MEMBERSHIP = "GRANT cockpit_writer, cockpit_projector, cockpit_reader TO"
 
 
 def ensure_roles(conninfo: str) -> str | None:
     """Create the roles and grant them what their sides need.
 
     Returns None when they are in place, else the SQL that an administrator would have to run: it lets this login act
-    as them. Until then the login itself serves for all sides.
+    as them. Until then the login itself serves for all sides. An administrator who may make roles needs no right to our
+    tables: what the roles may do there, their owner grants at the next start.
     """
-    create, grant = statement("migrate/create_roles"), statement("migrate/grant_roles")
+    grant = statement("migrate/grant_roles")
     with psycopg.connect(conninfo, autocommit=True, options="-c client_min_messages=warning") as connection:
         try:
-            connection.execute(create)
+            connection.execute(statement("migrate/create_roles"))
+        except psycopg.errors.InsufficientPrivilege:
+            (commands,) = connection.execute(statement("migrate/tell_roles")).fetchall()
+            return str(commands[0])
+        try:
             connection.execute(grant)
         except psycopg.errors.InsufficientPrivilege:
-            login = sql.Identifier(connection.info.user)
-            return create + grant + sql.SQL("{} {};\n").format(sql.SQL(MEMBERSHIP), login).as_string(connection)
+            return grant
     return None

@@ -7,7 +7,9 @@ every hint, and every POLL_SECONDS while somebody waits, so a lost notification 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -31,7 +33,8 @@ class Waiter:
         """Take the conninfo of a direct connection to the read model: transaction pooling knows no LISTEN."""
         self._conninfo = conninfo
         self._position = 0
-        self._waiting: dict[asyncio.Future[None], int] = {}
+        self._settled_at = datetime.min.replace(tzinfo=UTC)
+        self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -49,10 +52,17 @@ class Waiter:
 
     async def wait_for(self, position: int, timeout: float) -> bool:  # noqa: ASYNC109  # a bound, not a cancellation
         """Return whether the read model had the position within so many seconds."""
-        if self._position >= position:
+        return await self._wait(lambda: self._position >= position, timeout)
+
+    async def wait_until_settled(self, instant: datetime, timeout: float) -> bool:  # noqa: ASYNC109  # as above
+        """Return whether all that was recorded at or before the instant was there within so many seconds."""
+        return await self._wait(lambda: self._settled_at >= instant, timeout)
+
+    async def _wait(self, is_there: Callable[[], bool], timeout: float) -> bool:  # noqa: ASYNC109  # as above
+        if is_there():
             return True
         reached = asyncio.get_running_loop().create_future()
-        self._waiting[reached] = position
+        self._waiting[reached] = is_there
         try:
             async with asyncio.timeout(timeout):
                 await reached
@@ -83,9 +93,10 @@ class Waiter:
         """Read the checkpoint, and let go whom it has reached."""
         cursor = await connection.execute(statement("read/get_position"), prepare=True)
         row = await cursor.fetchone()
-        self._position = row[0] if row else 0
-        for reached, position in self._waiting.items():
-            if position <= self._position and not reached.done():
+        if row:
+            self._position, self._settled_at = row
+        for reached, is_there in self._waiting.items():
+            if is_there() and not reached.done():
                 reached.set_result(None)
 
     async def _hear(self, connection: Connection) -> None:

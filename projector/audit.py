@@ -1,17 +1,22 @@
-"""PURE: the audit entries of one event, told by what it changed in the rows."""
+"""PURE: the audit entries of one event, told by what it changed in the rows.
+
+An entry shows one instant of valid time: the first at which something else is believed of the group than before.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.core.events import Recorded
-from shared.core.rows import Change, Closed, EntityVersion, Opened, Row
-from shared.core.timeline import ROWS_PER_EVENT
+from shared.core.rows import Change, Closed, EntityVersion, Opened, Reasserted, Row
+from shared.core.turn import ROWS_PER_EVENT
 
 encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -32,22 +37,41 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     request_id: str
     ip_address: str | None
     user_agent: str | None
+    event_id: UUID
+    reason: str | None
 
 
 def audit_entries(recorded: Recorded, changes: Sequence[Change]) -> list[AuditEntry]:
     """Return one entry for each group of rows that the event changed: entity first, then details by type."""
-    groups: dict[str | None, tuple[Row | None, Row | None]] = {}
+    groups: defaultdict[str | None, list[Change]] = defaultdict(list)
     for change in changes:
-        code = None if isinstance(change.row, EntityVersion) else change.row.detail_type
-        before, after = groups.get(code, (None, None))
-        if isinstance(change, Closed):
-            groups[code] = (change.row, after)
-        elif isinstance(change, Opened):
-            groups[code] = (before, change.row)
+        if not isinstance(change, Reasserted):
+            groups[None if isinstance(change.row, EntityVersion) else change.row.detail_type].append(change)
     return [
-        _entry(recorded, recorded.position * ROWS_PER_EVENT + ordinal, code, before, after)
-        for ordinal, (code, (before, after)) in enumerate(groups.items())
+        _entry(recorded, recorded.position * ROWS_PER_EVENT + ordinal, code, *_first_difference(changed))
+        for ordinal, (code, changed) in enumerate(groups.items())
     ]
+
+
+def _first_difference(changed: Sequence[Change]) -> tuple[Row | None, Row | None]:
+    """Return the rows of a group before and after, valid at the first instant at which they do not say the same."""
+    before: list[Row] = []
+    after: list[Row] = []
+    for change in changed:
+        if not isinstance(change, Opened):
+            before.append(replace(change.row, valid_to=None) if isinstance(change, Closed) else change.row)
+        if isinstance(change, Opened | Closed):
+            after.append(change.row)
+    ends = (row.valid_to for row in (*before, *after) if row.valid_to is not None)
+    for instant in sorted({*(row.valid_from for row in (*before, *after)), *ends}):
+        old, new = _valid_at(before, instant), _valid_at(after, instant)
+        if (old and old.hashdiff) != (new and new.hashdiff):
+            return old, new
+    raise AssertionError("rows that changed say what they said before")
+
+
+def _valid_at(rows: Sequence[Row], instant: datetime) -> Row | None:
+    return next((r for r in rows if r.valid_from <= instant and (r.valid_to is None or instant < r.valid_to)), None)
 
 
 def _entry(recorded: Recorded, audit_id: int, code: str | None, before: Row | None, after: Row | None) -> AuditEntry:
@@ -71,6 +95,8 @@ def _entry(recorded: Recorded, audit_id: int, code: str | None, before: Row | No
         request_id=recorded.metadata.request_id,
         ip_address=recorded.context.ip_address,
         user_agent=recorded.context.user_agent,
+        event_id=recorded.event_id,
+        reason=recorded.context.reason,
     )
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from db.queries import statement
 from projector import states
+from projector.clock import Outlook, flip_current, look_ahead, settled
 from projector.rows import Writes
 from shared.core.codec import decode
 from shared.core.errors import CannotFold
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from db.pool import Connection
     from shared.core.rows import Change
 
-POSITION, STREAM, RECORDED_AT = 0, 2, 8
+POSITION, STREAM, RECORDED_AT = 0, 2, 9
 """Where these stand in a row of projector/read_events."""
 
 BEHIND = "an earlier event of its stream is parked"
@@ -34,20 +35,33 @@ class Fenced(Exception):
 
 
 class Batch(Struct, frozen=True):
-    """What a batch did: the checkpoint it reached, how many events it folded, how many of them it set aside."""
+    """What a batch did: the checkpoint it reached, how many events it folded, how many of them it set aside.
+
+    `flipped` counts the rows that became current, or ceased to be, since the batch before: they fell due meanwhile.
+    """
 
     position: int
     events: int
     parked: int
+    flipped: int
 
 
 class Projection:
     """The read model as one projector leads it: the checkpoint it must find, and the streams that are parked."""
 
-    def __init__(self, connection: Connection, position: int, parked_streams: set[str]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        position: int,
+        clock_at: datetime,
+        parked_streams: set[str],
+        due_at: datetime | None,
+    ) -> None:
         self._connection = connection
         self.position = position
+        self._clock_at = clock_at
         self._parked_streams = parked_streams
+        self._due_at = due_at
 
     @classmethod
     async def open(cls, connection: Connection) -> Projection:
@@ -57,7 +71,9 @@ class Projection:
         if row is None:
             raise Fenced
         cursor = await connection.execute(statement("projector/read_parked_streams"))
-        return cls(connection, row[0], {stream for (stream,) in await cursor.fetchall()})
+        parked_streams = {stream for (stream,) in await cursor.fetchall()}
+        position, clock_at = row
+        return cls(connection, position, clock_at, parked_streams, (await look_ahead(connection)).due_at)
 
     async def advance(self, limit: int) -> Batch | None:
         """Fold up to `limit` more events; None when there are none. Raises Fenced, and leaves nothing half done."""
@@ -68,10 +84,35 @@ class Projection:
             return None
         writes = await self._fold(rows)
         last = rows[-1]
-        await self._write(writes, last[POSITION], last[RECORDED_AT])
+        flipped = await self._write(writes, last[POSITION], last[RECORDED_AT])
         self.position = last[POSITION]
         self._parked_streams = writes.parked_streams
-        return Batch(self.position, len(rows), len(writes.parked))
+        return Batch(self.position, len(rows), len(writes.parked), flipped)
+
+    async def look_ahead(self) -> Outlook:
+        """Return what is to come; due_at, which a batch goes by, may have been too early since rows were superseded."""
+        outlook = await look_ahead(self._connection)
+        self._due_at = outlook.due_at
+        return outlook
+
+    async def fall_due(self) -> int:
+        """Let what fell due become current, and return how many rows changed. Raises Fenced."""
+        async with self._connection.transaction():
+            clock = await self._pass_fence("projector/move_clock", {})
+            flipped = await flip_current(self._connection, self._clock_at, clock)
+            await self._notify(self.position)
+        self._clock_at = clock
+        return flipped
+
+    async def settle(self) -> bool:
+        """Write down up to when all that was recorded is projected; False where nobody can say. Raises Fenced."""
+        settled_at = await settled(self._connection, self.position)
+        if settled_at is None:
+            return False
+        async with self._connection.transaction():
+            await self._pass_fence("projector/move_settled", {"settled_at": settled_at})
+            await self._notify(self.position)
+        return True
 
     async def _fold(self, rows: Sequence[tuple[Any, ...]]) -> Writes:
         writes = Writes(self._parked_streams)
@@ -92,17 +133,32 @@ class Projection:
                 _fold_or_park(known[uid], failed.get(uid), events[uid], writes)
         return writes
 
-    async def _write(self, writes: Writes, position: int, recorded_at: datetime) -> None:
-        parameters = {"position": position, "expected": self.position, "recorded_at": recorded_at}
+    async def _write(self, writes: Writes, position: int, recorded_at: datetime) -> int:
+        flipped = 0
         async with self._connection.transaction():
-            fence = await self._connection.execute(statement("projector/move_checkpoint"), parameters, prepare=True)
-            if fence.rowcount != 1:
-                raise Fenced
+            moved = {"position": position, "recorded_at": recorded_at}
+            clock = await self._pass_fence("projector/move_checkpoint", moved)
+            due_at = self._due_at
+            if due_at is not None and due_at <= clock:
+                flipped = await flip_current(self._connection, self._clock_at, clock)
+                due_at = (await look_ahead(self._connection)).due_at
             async with self._connection.pipeline():
-                await writes.apply(self._connection)
-                await self._connection.execute(
-                    statement("projector/notify_projected"), {"position": position}, prepare=True
-                )
+                await writes.apply(self._connection, clock)
+                await self._notify(position)
+        self._clock_at = clock
+        self._due_at = min((i for i in (due_at, *writes.instants()) if i is not None and i > clock), default=None)
+        return flipped
+
+    async def _pass_fence(self, name: str, parameters: dict[str, Any]) -> datetime:
+        """Run the first statement of a transaction, and return the clock it goes by. Raises Fenced."""
+        fence = await self._connection.execute(statement(name), {"expected": self.position, **parameters}, prepare=True)
+        row: tuple[datetime] | None = await fence.fetchone()
+        if row is None:
+            raise Fenced
+        return row[0]
+
+    async def _notify(self, position: int) -> None:
+        await self._connection.execute(statement("projector/notify_projected"), {"position": position}, prepare=True)
 
 
 def _fold_or_park(timeline: Timeline, failure: CannotFold | None, events: Sequence[Recorded], writes: Writes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
@@ -17,29 +17,35 @@ from shared.core.events import (
     TypeDeactivated,
     TypeRegistered,
 )
-from shared.core.rows import Change, DetailVersion, EntityVersion, Opened, Row
+from shared.core.rows import Change, DetailVersion, EntityVersion, Opened, Row, Superseded
 from shared.core.timeline import Timeline
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from db.pool import Connection
 
+KINDS: dict[str, tuple[type[Row], tuple[str, ...]]] = {
+    "entity": (EntityVersion, ("display_name", "entity_type")),
+    "detail": (DetailVersion, ("detail_type", "detail_value")),
+}
+"""The two kinds of rows, and what each says."""
 UPDATED = ("id", "valid_to", "asserted_to", "valid_to_known_position", "updated_at")
-COMMON = (
+SUPERSEDED = (
     "id",
     "entity_uid",
     "hashdiff",
     "valid_from",
     "valid_to",
-    "asserted_to",
     "recorded_from_position",
     "valid_to_known_position",
     "created_at",
     "updated_at",
     "actor",
 )
-HEAD = ("entity_uid", "version", "last_event_id", "last_position", "change_points", "registered_at", "retired_at")
+OPENED = (*SUPERSEDED, "asserted_to")
+HEAD = ("entity_uid", "version", "last_event_id", "last_position", "change_points", "registered_at", "schedule")
 
 
 class Parked(Struct, frozen=True):
@@ -51,12 +57,16 @@ class Parked(Struct, frozen=True):
 
 
 class Writes:
-    """The rows of one batch as they will be when it ends: a row that opens and closes within it is inserted closed."""
+    """The rows of a batch as they will be when it ends: one that opens and closes within it is inserted closed.
+
+    A superseded row has the values that it had until then, whether it stood in its table or opened in this batch.
+    """
 
     def __init__(self, parked_streams: Iterable[str] = ()) -> None:
         self.parked_streams = set(parked_streams)
         self.opened: dict[int, Row] = {}
         self.updated: dict[int, Row] = {}
+        self.superseded: dict[int, Superseded] = {}
         self.heads: dict[UUID, Timeline] = {}
         self.audit: list[AuditEntry] = []
         self.registry: list[RegistryEvent] = []
@@ -66,35 +76,49 @@ class Writes:
         """Take in what one event of an entity changed."""
         for change in changes:
             row = change.row
-            if isinstance(change, Opened) or row.id in self.opened:
+            if isinstance(change, Superseded):
+                self.opened.pop(row.id, None)
+                self.updated.pop(row.id, None)
+                self.superseded[row.id] = change
+            elif isinstance(change, Opened) or row.id in self.opened:
                 self.opened[row.id] = row
             else:
                 self.updated[row.id] = row
         self.heads[timeline.entity_uid] = timeline
         self.audit += audit_entries(recorded, changes)
 
+    def instants(self) -> Iterator[datetime]:
+        """Yield where the rows that stand begin and end: there they become current, or cease to be."""
+        for row in (*self.opened.values(), *self.updated.values()):
+            yield row.valid_from
+            if row.valid_to is not None:
+                yield row.valid_to
+
     def park(self, position: int, stream: str, reason: str) -> None:
         """Set an event aside; what follows in its stream will have to be, too."""
         self.parked.append(Parked(position, stream, reason))
         self.parked_streams.add(stream)
 
-    async def apply(self, connection: Connection) -> None:
-        """Write everything inside the caller's transaction: rows close before others open."""
-        for kind, cls in (("entity", EntityVersion), ("detail", DetailVersion)):
+    async def apply(self, connection: Connection, clock: datetime) -> None:
+        """Write everything inside the caller's transaction, is_current as of the clock.
+
+        Rows are superseded before others close, and close before others open, so that no two of a group overlap or are
+        current at a time.
+        """
+        for kind, (cls, said) in KINDS.items():
+            gone = [change for change in self.superseded.values() if isinstance(change.row, cls)]
+            rows = [change.row for change in gone]
+            more = {"recorded_to_position": [change.recorded_to_position for change in gone], **_search_names(rows)}
+            await _execute(connection, f"projector/supersede_{kind}_rows", rows, (*SUPERSEDED, *said), more)
+        for kind, (cls, _) in KINDS.items():
             rows = [row for row in self.updated.values() if isinstance(row, cls)]
-            await _execute(connection, f"projector/update_{kind}_rows", rows, UPDATED)
-        entities = [row for row in self.opened.values() if isinstance(row, EntityVersion)]
-        search_names = {"search_name": [row.display_name.casefold() for row in entities]}
-        await _execute(
-            connection,
-            "projector/insert_entity_rows",
-            entities,
-            (*COMMON, "display_name", "entity_type"),
-            search_names,
-        )
-        details = [row for row in self.opened.values() if isinstance(row, DetailVersion)]
-        await _execute(connection, "projector/insert_detail_rows", details, (*COMMON, "detail_type", "detail_value"))
-        await _execute(connection, "projector/upsert_heads", self.heads.values(), HEAD)
+            await _execute(connection, f"projector/update_{kind}_rows", rows, UPDATED, {"clock": clock})
+        for kind, (cls, said) in KINDS.items():
+            rows = [row for row in self.opened.values() if isinstance(row, cls)]
+            with_names = {"clock": clock, **_search_names(rows)}
+            await _execute(connection, f"projector/insert_{kind}_rows", rows, (*OPENED, *said), with_names)
+        schedules = {"schedule": [as_array(timeline.schedule) for timeline in self.heads.values()]}
+        await _execute(connection, "projector/upsert_heads", self.heads.values(), HEAD, schedules)
         await _execute(connection, "projector/insert_audit_entries", self.audit, AuditEntry.__struct_fields__)
         for event in self.registry:
             name = f"projector/fold_{event.kind}_type"
@@ -106,14 +130,23 @@ class Writes:
             )
 
 
+def as_array(instants: Sequence[datetime]) -> str:
+    """Return the text of an array of PostgreSQL's: unnest would take arrays in an array apart."""
+    return "{" + ",".join(instant.isoformat() for instant in instants) + "}"
+
+
+def _search_names(rows: Sequence[Row]) -> dict[str, Any]:
+    return {"search_name": [row.display_name.casefold() for row in rows if isinstance(row, EntityVersion)]}
+
+
 async def _execute(
     connection: Connection,
     name: str,
     rows: Iterable[Struct],
     fields: Sequence[str],
-    more: Mapping[str, list[Any]] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
-    """Run a statement that takes its rows as one array a column; nothing to write is nothing to run."""
+    """Run a statement that takes its rows as one array a column, and more; nothing to write is nothing to run."""
     listed = list(rows)
     if listed:
         columns = {field: [getattr(row, field) for row in listed] for field in fields}

@@ -6,6 +6,7 @@ All of it sees one snapshot, so a projector may go on meanwhile. Memory follows 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from projector.rows import HEAD, Writes, type_columns
 from shared.core.codec import decode
 from shared.core.errors import CannotFold, CockpitError
 from shared.core.events import REGISTRY_STREAM, Kind, RegistryEvent, uid_of
-from shared.core.rows import EntityVersion, Row
+from shared.core.rows import DetailVersion, EntityVersion, Row, Superseded
 from shared.core.timeline import Timeline, fold
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ POSITION, STREAM, TYPE = 0, 2, 4
 KEYS = {
     "entity_head": "entity_uid",
     "entity_version": "id",
+    "entity_version_superseded": "id",
     "entity_detail_version": "id",
+    "entity_detail_version_superseded": "id",
     "audit_entry": "audit_id",
     "entity_type": "code",
     "detail_type": "code",
@@ -71,10 +74,11 @@ def verify(conninfo: str) -> Verified:
         broken = connection.execute(statement("projector/find_broken_event")).fetchone()
         if broken is not None:
             raise BrokenLog(*broken)
-        checkpoint = connection.cursor(row_factory=scalar_row)
-        position = checkpoint.execute(statement("projector/read_checkpoint")).fetchone() or 0
-        parked = set(checkpoint.execute(statement("projector/read_parked_positions")).fetchall())
-        return _compare(connection, position, parked)
+        checkpoint = connection.execute(statement("projector/read_checkpoint")).fetchone()
+        position, clock_at = checkpoint or (0, datetime.min.replace(tzinfo=UTC))
+        positions = connection.cursor(row_factory=scalar_row)
+        parked = set(positions.execute(statement("projector/read_parked_positions")).fetchall())
+        return _compare(connection, position, parked, clock_at)
 
 
 class _Folded:
@@ -108,7 +112,7 @@ class _Folded:
         self.timelines, self.writes = {}, Writes()
 
 
-def _compare(connection: Connection, position: int, parked: set[int]) -> Verified:
+def _compare(connection: Connection, position: int, parked: set[int], clock: datetime) -> Verified:
     totals: Counter[str] = Counter()
     folded, events = _Folded(), 0
     with connection.cursor("verify", binary=True) as cursor:
@@ -117,7 +121,7 @@ def _compare(connection: Connection, position: int, parked: set[int]) -> Verifie
         for row in cursor:
             events += 1
             if len(folded.timelines) >= CHUNK_ENTITIES and uid_of(row[STREAM]) not in folded.timelines:
-                _compare_entities(connection, folded, totals)
+                _compare_entities(connection, folded, clock, totals)
                 folded.forget_entities()
             try:
                 folded.add(row)
@@ -128,7 +132,7 @@ def _compare(connection: Connection, position: int, parked: set[int]) -> Verifie
                 totals["parked_event"] += 1
     if parked:
         raise Different("parked_event", min(parked), "position", "this event can be folded", "parked")
-    _compare_entities(connection, folded, totals)
+    _compare_entities(connection, folded, clock, totals)
     for kind, expected in folded.types.items():
         _compare_rows(connection, f"{kind}_type", expected.values(), {}, totals)
     counted = connection.cursor(row_factory=dict_row).execute(statement("projector/count_rows")).fetchone() or {}
@@ -138,23 +142,39 @@ def _compare(connection: Connection, position: int, parked: set[int]) -> Verifie
     return Verified(position, events, totals.total(), totals["parked_event"])
 
 
-def _compare_entities(connection: Connection, folded: _Folded, totals: Counter[str]) -> None:
+def _compare_entities(connection: Connection, folded: _Folded, clock: datetime, totals: Counter[str]) -> None:
     writes, uids = folded.writes, {"uids": list(folded.timelines)}
-    heads = ({name: getattr(timeline, name) for name in HEAD} for timeline in folded.timelines.values())
-    _compare_rows(connection, "entity_head", heads, uids, totals)
-    rows = [(isinstance(row, EntityVersion), _cells(row)) for row in writes.opened.values()]
-    _compare_rows(connection, "entity_version", (cells for is_entity, cells in rows if is_entity), uids, totals)
-    details = (cells for is_entity, cells in rows if not is_entity)
-    _compare_rows(connection, "entity_detail_version", details, uids, totals)
-    _compare_rows(connection, "audit_entry", map(asdict, writes.audit), uids, totals)
+    tables: dict[str, Iterable[Cells]] = {
+        "entity_head": [
+            {**{name: getattr(timeline, name) for name in HEAD}, "schedule": list(timeline.schedule)}
+            for timeline in folded.timelines.values()
+        ],
+        "audit_entry": map(asdict, writes.audit),
+    }
+    for cls, table in ((EntityVersion, "entity_version"), (DetailVersion, "entity_detail_version")):
+        tables[table] = [_cells(row, clock) for row in writes.opened.values() if isinstance(row, cls)]
+        tables[f"{table}_superseded"] = [
+            _superseded_cells(change) for change in writes.superseded.values() if isinstance(change.row, cls)
+        ]
+    for table, rows in tables.items():
+        _compare_rows(connection, table, rows, uids, totals)
 
 
-def _cells(row: Row) -> Cells:
+def _cells(row: Row, clock: datetime) -> Cells:
     """Return a row as its table has it."""
-    cells = {**asdict(row), "is_current": row.valid_to is None}
-    if isinstance(row, EntityVersion):
-        cells["search_name"] = row.display_name.casefold()
+    is_current = row.valid_from <= clock and (row.valid_to is None or clock < row.valid_to)
+    return {**asdict(row), **_search_name(row), "is_current": is_current}
+
+
+def _superseded_cells(change: Superseded) -> Cells:
+    """Return a row as the table of superseded ones has it."""
+    cells = {**asdict(change.row), **_search_name(change.row), "recorded_to_position": change.recorded_to_position}
+    del cells["asserted_to"]
     return cells
+
+
+def _search_name(row: Row) -> Cells:
+    return {"search_name": row.display_name.casefold()} if isinstance(row, EntityVersion) else {}
 
 
 def _fold_type(types: dict[str, Cells], event: RegistryEvent) -> None:

@@ -15,16 +15,26 @@ if TYPE_CHECKING:
     from db.pool import Connection
 
 CHANNEL = "cockpit_event"
+SETTLE_CHANNEL = "cockpit_settle"
+"""Where a reader asks for settled_at to be brought up to now."""
 LEADER_LOCK = (4011, 3)
 LEADER_POLL_SECONDS = 1.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 PROOF_SECONDS = 2.0
+UNSETTLED_SECONDS = 0.1
+"""How long to wait before settling is tried again where somebody was appending."""
 
 log = structlog.get_logger()
 
 
 class NotDirectError(Exception):
     """The projector's connection is pooled by transaction: LISTEN needs a direct one."""
+
+
+class Wake(asyncio.Event):
+    """Set by every notification; remembers whether one asked to settle."""
+
+    settle = False
 
 
 class Worker:
@@ -74,7 +84,7 @@ class Worker:
 
     async def _lead(self, listening: Connection, working: Connection) -> None:
         """Fold batch after batch. The wake flag is cleared before a read, so that no event slips between the two."""
-        wake = asyncio.Event()
+        wake = Wake()
         listener = asyncio.create_task(_listen(listening, wake), name="projector-listener")
         try:
             projection = await Projection.open(working)
@@ -82,7 +92,8 @@ class Worker:
                 wake.clear()
                 while await self._advance(projection) and not self._stopping.is_set():
                     pass
-                await self._wait(wake, listener)
+                seconds = await self._pass_time(projection, wake)
+                await self._wait(wake, listener, seconds)
         finally:
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
@@ -93,6 +104,7 @@ class Worker:
         batch = await projection.advance(self._batch_events)
         if batch is None:
             return False
+        _tell_flipped(batch.flipped)
         log.info(
             "projected",
             position=batch.position,
@@ -102,11 +114,25 @@ class Worker:
         )
         return True
 
-    async def _wait(self, wake: asyncio.Event, listener: asyncio.Task[None]) -> None:
-        """Wait for a notification, the poll, or the order to stop. Raises what ended the listener."""
+    async def _pass_time(self, projection: Projection, wake: Wake) -> float:
+        """Let what fell due become current, settle where it is time, and return how long nothing has to be done."""
+        outlook = await projection.look_ahead()
+        if outlook.seconds is not None and outlook.seconds <= 0:
+            _tell_flipped(await projection.fall_due())
+            outlook = await projection.look_ahead()
+        rest = min(self._poll_seconds, max(outlook.seconds, 0) if outlook.seconds is not None else self._poll_seconds)
+        if wake.settle or outlook.is_unsettled:
+            asked, wake.settle = wake.settle, False
+            if not await projection.settle():
+                wake.settle |= asked
+                rest = min(rest, UNSETTLED_SECONDS)
+        return rest
+
+    async def _wait(self, wake: asyncio.Event, listener: asyncio.Task[None], seconds: float) -> None:
+        """Wait for a notification, so many seconds, or the order to stop. Raises what ended the listener."""
         waits = {asyncio.create_task(wake.wait()), asyncio.create_task(self._stopping.wait())}
         try:
-            await asyncio.wait({*waits, listener}, timeout=self._poll_seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({*waits, listener}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in waits:
                 task.cancel()
@@ -121,11 +147,18 @@ class Worker:
             pass
 
 
-async def _listen(connection: Connection, wake: asyncio.Event) -> None:
+def _tell_flipped(rows: int) -> None:
+    if rows:
+        log.info("became effective", count=rows)
+
+
+async def _listen(connection: Connection, wake: Wake) -> None:
     """Set the flag at every notification, until the connection ends."""
     await connection.execute(f"LISTEN {CHANNEL}")
+    await connection.execute(f"LISTEN {SETTLE_CHANNEL}")
     wake.set()
-    async for _ in connection.notifies():
+    async for notify in connection.notifies():
+        wake.settle |= notify.channel == SETTLE_CHANNEL
         wake.set()
     raise psycopg.OperationalError("the listening connection ended")
 

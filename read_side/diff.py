@@ -13,7 +13,7 @@ from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from shared.core.timeline import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS
+from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

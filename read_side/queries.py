@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from asyncio import get_running_loop
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from db.pool import once_more
-from db.queries import statement
 from read_side import rows as shaped
-from read_side.questions import Asked, Filters, Slice, Trail, Window
-from shared.core.errors import Retired, Unavailable, Unknown, invalid
+from read_side.questions import LATEST, Key
+from read_side.snapshots import Snapshot, Snapshots
+from shared.core.errors import NotYet, Retired, Unknown, invalid, not_supported_yet
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -22,133 +22,150 @@ if TYPE_CHECKING:
     from db.pool import Connection
     from db.waiting import Waiter
     from read_side.diff import EntityDiff
-    from read_side.rows import Row
-    from read_side.shapes import AuditOut, VersionOut
+    from read_side.questions import Asked, Chronicle, Filters, Slice, Trail, Window
+    from read_side.shapes import AuditOut, ScheduledOut, VersionOut
     from shared.http.shapes import EntityOut, TypeOut
 
 Item = TypeVar("Item")
-OWN_SECONDS = 0.5
-"""How long a read waits for what its client wrote, where the client did not ask for it."""
 
 
-class Found(Struct, Generic[Item], frozen=True):
-    """An answer: the position and the instant of valid time it was read at, its items, how many there are in all."""
+class Found(Struct, Generic[Item], frozen=True, kw_only=True):
+    """An answer: the position and the instant of valid time it was read at, its items, how many there are in all.
+
+    `now` is the instant that a list in pages is pinned to, and `key` what an item of it is found by.
+    """
 
     position: int
     as_of: datetime
     items: list[Item]
     count: int | None = None
     etag: str | None = None
+    now: datetime | None = None
+    key: Callable[[Any], Key] | None = None
 
 
 class ReadModel:
     """Answers questions from the read model alone.
 
     Every question raises Unavailable when the database does not answer, and when the read model has not reached the
-    position asked for within `wait_seconds`.
+    position asked for within `wait_seconds`; Invalid where it asks for what was known at an instant that has not come.
     """
 
     def __init__(
         self, pool: AsyncConnectionPool[Connection], page_size: int, wait_seconds: float, waiter: Waiter
     ) -> None:
         self.page_size = page_size
-        self._pool = pool
-        self._wait_seconds = wait_seconds
-        self._waiter = waiter
+        self._snapshots = Snapshots(pool, wait_seconds, waiter)
 
     async def entity(self, uid: UUID, asked: Asked) -> Found[EntityOut]:
-        """Return one entity, now with its ETag, or at an instant. Raises Unknown, and Retired where it has ended."""
-        name = "read/get_entity" if asked.as_of is None else "read/get_entity_as_of"
-        rows = await self._fetch(name, {"uid": uid}, asked)
-        position, as_of, event_id, change_points, retired_at = rows[0][:5]
+        """Return one entity, now with its ETag, or at an instant, or as it was known.
+
+        Raises Unknown, Retired where it has ended, NotYet where it only begins later.
+        """
+        if asked.known != LATEST:
+            name = "read/get_entity_known"
+        else:
+            name = "read/get_entity" if asked.as_of is None else "read/get_entity_as_of"
+        found = await self._snapshots.fetch(name, {"uid": uid}, asked)
+        now, event_id, due, retired_at, starts_at = found.rows[0][2:7]
         if retired_at is not None:
             raise Retired(uid, retired_at)
-        items = shaped.entities(row[5:] for row in rows)
+        if starts_at is not None:
+            raise NotYet(uid, starts_at)
+        items = shaped.entities(now, (row[7:] for row in found.rows))
         if not items:
             raise Unknown("entity")
-        etag = f'"{event_id}.{change_points}"' if asked.as_of is None else None
-        return Found(position, as_of, items, etag=etag)
+        etag = None if event_id is None else f'"{event_id}.{due}"'
+        return Found(position=found.position, as_of=found.as_of, items=items, etag=etag)
 
     async def entities(self, filters: Filters, part: Slice, asked: Asked) -> Found[EntityOut]:
         """Return a page of what exists now, or did at an instant. Raises Invalid for an unknown or inactive type."""
+        if part.keyed or asked.known != LATEST:
+            asked = await self._pinned(asked)
+            asked = replace(asked, as_of=asked.as_of or asked.now)
         params = {**filters.params(), **part.params()}
         if asked.as_of is not None:
-            name = "read/list_as_of" if filters.order == "entity_uid" else "read/search_as_of"
-            rows = await self._fetch(name, params, asked, prepare=False)
+            how = "list" if filters.order == "entity_uid" else "search"
+            name = f"read/{how}_as_of" if asked.known == LATEST else f"read/{how}_known"
+            found = await self._snapshots.fetch(name, params, asked, prepare=False)
         elif not filters.only_type:
-            rows = await self._fetch("read/search_current", params, asked, prepare=False)
+            found = await self._snapshots.fetch("read/search_current", params, asked, prepare=False)
         elif filters.entity_type is not None:
-            rows = await self._fetch("read/list_current_by_type", params, asked)
+            found = await self._snapshots.fetch("read/list_current_by_type", params, asked)
         else:
-            rows = await self._fetch("read/list_current", params, asked)
-        position, as_of, count, refused = rows[0][:4]
+            found = await self._snapshots.fetch("read/list_current", params, asked)
+        now, count, refused = found.rows[0][2:5]
         if refused is not None:
             active = " that is active" if refused == "type" else ""
             raise invalid(refused, f"There is no such type{active}.", "unknown_type")
-        return Found(position, as_of, shaped.entities(row[4:] for row in rows), count)
+        items = shaped.entities(now, (row[5:] for row in found.rows))
+        key = shaped.ENTITY_KEYS[filters.order]
+        return _found(found, items, count, asked.now, key)
 
-    async def history(self, uid: UUID, part: Slice, asked: Asked) -> Found[VersionOut]:
-        """Return a page of an entity's versions, oldest first; with as_of those begun by then. Raises Unknown."""
-        rows = await self._fetch("read/list_history", {"uid": uid, **part.params()}, asked)
-        position, as_of, count, known = rows[0][:4]
-        if known is None:
+    async def history(self, uid: UUID, chronicle: Chronicle, part: Slice, asked: Asked) -> Found[VersionOut]:
+        """Return a page of an entity's versions; with as_of those begun by then. Raises Unknown."""
+        asked = await self._pinned(asked) if part.keyed else asked
+        params = {"uid": uid, **chronicle.params(), **part.params()}
+        found = await self._snapshots.fetch("read/list_history", params, asked)
+        now, count, is_known = found.rows[0][2:5]
+        if not is_known:
             raise Unknown("entity")
-        return Found(position, as_of, shaped.versions(uid, (row[4:] for row in rows)), count)
+        items = shaped.versions(uid, now, (row[5:] for row in found.rows))
+        return _found(found, items, count, asked.now, shaped.version_key)
+
+    async def scheduled(self, uid: UUID | None, part: Slice, asked: Asked) -> Found[ScheduledOut]:
+        """Return a page of the changes that come after an instant, of one entity or of all."""
+        asked = await self._pinned(asked) if part.keyed else asked
+        most = part.size + 2 if part.keyed else part.page * part.size + 1  # every instant has a change at least
+        params = {"uid": uid, "most": most, **part.params()}
+        found = await self._snapshots.fetch("read/list_scheduled", params, asked, prepare=False)
+        count = found.rows[0][2]
+        items = shaped.scheduled(part, (row[3:] for row in found.rows))
+        return _found(found, items, count, asked.now, shaped.scheduled_key)
 
     async def diff(self, window: Window, part: Slice, asked: Asked) -> Found[EntityDiff]:
         """Return a page of what changed in a window, by uid."""
+        if part.keyed:
+            raise not_supported_yet("cursor", "A cursor here")
         params = {"uid": window.entity_uid, "from": window.start, "to": window.end, **part.params()}
         if window.entity_uid is not None:
             name = "read/diff_entity"
         else:
             name = "read/diff_net" if window.mode == "net" else "read/diff_changes"
-        rows = await self._fetch(name, params, asked, prepare=window.entity_uid is not None)
-        position, as_of, count = rows[0][:3]
-        items = shaped.differences(window, (row[3:] for row in rows))
+        found = await self._snapshots.fetch(name, params, asked, prepare=window.entity_uid is not None)
+        count = found.rows[0][2]
+        items = shaped.differences(window, (row[3:] for row in found.rows))
         if window.entity_uid is not None:
             count = len(items) if part.counted else None
             items = items if part.page == 1 else []
-        return Found(position, as_of, items, count)
+        return _found(found, items, count)
 
     async def audit(self, trail: Trail, part: Slice, asked: Asked) -> Found[AuditOut]:
         """Return a page of the audit trail, newest first."""
-        rows = await self._fetch("read/list_audit", {**trail.params(), **part.params()}, asked, prepare=False)
-        position, as_of, count = rows[0][:3]
-        return Found(position, as_of, shaped.audit_entries(row[3:] for row in rows), count)
+        asked = await self._pinned(asked) if part.keyed else asked
+        params = {**trail.params(), **part.params()}
+        found = await self._snapshots.fetch("read/list_audit", params, asked, prepare=False)
+        count = found.rows[0][2]
+        items = shaped.audit_entries(row[3:] for row in found.rows)
+        return _found(found, items, count, asked.now, shaped.audit_key)
 
     async def types(self, kind: Literal["entity", "detail"], part: Slice, asked: Asked) -> Found[TypeOut]:
-        """Return a page of the entity types or the detail types, by code."""
+        """Return a page of the entity types or the detail types, by code: as they are now, even where it is pinned."""
         name = "read/list_entity_types" if kind == "entity" else "read/list_detail_types"
-        rows = await self._fetch(name, part.params(), asked)
-        position, as_of, count = rows[0][:3]
-        return Found(position, as_of, shaped.types(row[3:] for row in rows), count)
+        found = await self._snapshots.fetch(name, part.params(), replace(asked, known=LATEST))
+        count = found.rows[0][2]
+        items = shaped.types(row[3:] for row in found.rows)
+        return _found(found, items, count, found.as_of, shaped.type_key)
 
-    async def _fetch(self, name: str, params: dict[str, Any], asked: Asked, *, prepare: bool = True) -> list[Row]:
-        """Return the rows of a statement, at least one; each begins with the position, at or after the one asked for.
+    async def _pinned(self, asked: Asked) -> Asked:
+        return asked if asked.now is not None else await self._snapshots.pin(asked)
 
-        A statement whose best plan hangs on its parameters is not prepared: PostgreSQL then plans it for their values.
-        """
-        params = {**params, "as_of": asked.as_of}
-        wanted = max(asked.min_position, asked.own_position)
-        rows = await self._run(name, params, prepare=prepare)
-        patience = self._wait_seconds if asked.min_position > rows[0][0] else min(self._wait_seconds, OWN_SECONDS)
-        deadline = get_running_loop().time() + patience
-        while rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
-            await self._waiter.wait_for(wanted, left)
-            rows = await self._run(name, params, prepare=prepare)  # told or not: only what is read counts
-        if rows[0][0] < asked.min_position:
-            reason = f"The read model is at position {rows[0][0]}: it has not reached {asked.min_position} yet."
-            raise Unavailable(reason, retry_after=1)
-        return rows
 
-    async def _run(self, name: str, params: dict[str, Any], *, prepare: bool) -> list[Row]:
-        """Return the rows of a statement. Raises Unavailable when the database does not answer."""
-        rows = await once_more(lambda: self._once(name, params, prepare=prepare))
-        if not rows:
-            raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
-        return rows
-
-    async def _once(self, name: str, params: dict[str, Any], *, prepare: bool) -> list[Row]:
-        async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            await cursor.execute(statement(name), params, prepare=prepare)
-            return await cursor.fetchall()
+def _found(
+    snapshot: Snapshot,
+    items: list[Item],
+    count: int | None,
+    now: datetime | None = None,
+    key: Callable[[Any], Key] | None = None,
+) -> Found[Item]:
+    return Found(position=snapshot.position, as_of=snapshot.as_of, items=items, count=count, now=now, key=key)

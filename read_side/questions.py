@@ -3,41 +3,96 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from read_side.diff import Mode
+from shared.core.assertions import DETAILS
 from shared.core.hashdiff import detail_hash
 
 Order = Literal["-valid_from", "display_name", "entity_uid"]
 
 
-class Asked(Struct, frozen=True, kw_only=True):
-    """What every read can ask: the instant (None is now), and a position that the read model must have reached.
+class Known(Struct, frozen=True, kw_only=True):
+    """Whose knowledge is asked for: that of a position, or of an instant; the latest where neither is given."""
 
+    position: int | None = None
+    instant: datetime | None = None
+
+
+LATEST = Known()
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """What every read can ask: the instant (None is now), as known when, and a position that must have been reached.
+
+    `now` is the instant that counts as now on every page of a list that is pinned; the clock's where it is None.
     `own_position` is what the client wrote last: it is waited for as well, for a while, and nothing fails without it.
     """
 
     as_of: datetime | None = None
+    now: datetime | None = None
+    known: Known = LATEST
     min_position: int = 0
     own_position: int = 0
 
 
+class Key(Struct, frozen=True, array_like=True, omit_defaults=True):
+    """What an item of a list is found by, in the order of the list: as much of it as that order needs."""
+
+    instant: Annotated[datetime, Meta(tz=True)] | None = None
+    text: Annotated[str, Meta(pattern="^[^\\x00]*$")] | None = None
+    uid: UUID | None = None
+    number: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+
+
 class Slice(Struct, frozen=True, kw_only=True):
-    """One page of a list, from 1; uncounted, it takes one item more, which tells whether another page follows."""
+    """One page of a list, by its number from 1, or by the key that it comes after (or before, backward).
+
+    Uncounted or by key, it takes one item more, which tells whether another page follows. `total` is how many there
+    are, where an earlier page told.
+    """
 
     page: int = 1
     size: int
     counted: bool = True
+    keyed: bool = False
+    after: Key | None = None
+    backward: bool = False
+    total: int | None = None
 
     def params(self) -> dict[str, Any]:
         """Return the parameters that the statements take."""
+        after = self.after or Key()
         return {
-            "limit": self.size + (not self.counted),
-            "offset": (self.page - 1) * self.size,
-            "counted": self.counted,
+            "limit": self.size + (self.keyed or not self.counted),
+            "offset": 0 if self.keyed else (self.page - 1) * self.size,
+            "counted": self.counted and self.total is None,
+            "backward": self.backward,
+            "after_instant": after.instant,
+            "after_text": after.text,
+            "after_uid": after.uid,
+            "after_number": after.number,
+        }
+
+
+class Chronicle(Struct, frozen=True, kw_only=True):
+    """Which versions of an entity a history holds, and in which order."""
+
+    newest_first: bool = False
+    field: str | None = None
+    superseded: bool = False
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters that the statement takes: a field is found in the rows that hold it."""
+        is_detail = self.field is not None and self.field.startswith(DETAILS)
+        return {
+            "newest": self.newest_first,
+            "superseded": self.superseded,
+            "kind": None if self.field is None else "detail" if is_detail else "entity",
+            "detail_type": self.field.removeprefix(DETAILS) if self.field is not None and is_detail else None,
         }
 
 

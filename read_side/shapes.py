@@ -7,6 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Raw, Struct
 
+from read_side.diff import Value
 from shared.http.shapes import Hash, Instant
 
 Values = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
@@ -14,7 +15,11 @@ Values = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
 
 
 class VersionOut(Struct):
-    """One version of an entity or of one of its details, when it was recorded, and by whom."""
+    """One version of an entity or of one of its details, when it was recorded, and by whom.
+
+    It was believed from `recorded_from` on, until `recorded_to` where a later event told otherwise; its `valid_to` is
+    known since `updated_at`. The event, its actor and reason are those that the version began with.
+    """
 
     type: Literal["entity", "detail"]
     valid_from: Instant
@@ -26,7 +31,24 @@ class VersionOut(Struct):
     entity_uid: UUID
     changes: dict[str, str]
     position: int
+    recorded_from: Instant
+    recorded_to: Instant | None
+    event_id: UUID
     actor: str
+    reason: str | None
+
+
+class ScheduledOut(Struct):
+    """A change of one field that is to come, and the event that made it so; what is absent is null."""
+
+    entity_uid: UUID
+    effective_at: Instant
+    field: str
+    before: Value
+    after: Value
+    event_id: UUID
+    actor: str
+    reason: str | None
 
 
 class AuditOut(Struct):
@@ -45,3 +67,5 @@ class AuditOut(Struct):
     ip_address: str | None
     user_agent: str | None
     position: int
+    event_id: UUID
+    reason: str | None

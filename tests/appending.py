@@ -14,7 +14,7 @@ from psycopg.rows import class_row
 
 from db.queries import statement
 from shared.core.codec import encode_metadata, encode_payload
-from shared.core.events import Context, Event, Metadata
+from shared.core.events import Context, Event, Metadata, Until
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,7 @@ class Append:
     also: Mapping[str, Event] = field(default_factory=dict)  # an event in another stream
     expects: Mapping[str, UUID | None] = field(default_factory=dict)  # by stream: its last event_id
     effective_at: datetime | None = None
+    effective_until: Until = None
     event_id: UUID = field(default_factory=uuid4)  # of its first event
     command_id: UUID = field(default_factory=uuid4)
     decided_until: datetime | None = None
@@ -81,6 +82,7 @@ def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdi
         for stream, event_id in command.expects.items():
             add(expected_commands=number, expected_streams=place(stream), expected_event_ids=event_id)
         events = [*((command.stream, event) for event in command.events), *command.also.items()]
+        until = command.effective_until
         for nth, (stream, event) in enumerate(events):
             add(
                 event_commands=number,
@@ -89,7 +91,7 @@ def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdi
                 event_types=type(event).__name__,
                 event_schema_versions=1,
                 event_effective_ats=command.effective_at,
-                event_effective_untils=None,
+                event_effective_untils=until.isoformat() if isinstance(until, datetime) else until,
                 event_payloads=encode_payload(event, command.context),
                 event_salts=b"salt",
                 event_metadatas=encode_metadata(command.metadata),

@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 NOT_OURS = {".git", ".venv", ".data", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 MAX_LINES = 300
+PACKED = (".xz",)
 FRAMEWORKS = {"fastapi", "fastapi_offline", "starlette", "pydantic", "pydantic_core", "pydantic_settings"}
 HTTP_PLACES = ("cockpit/", "read_side/api/", "shared/http/", "write_side/api/", "shared/settings.py")
 STATEMENT_FOLDERS = ("auth", "migrate", "projector", "read", "write")
@@ -38,8 +39,9 @@ def tracked_files() -> list[str]:
 
 
 def sources(*suffixes: str) -> dict[str, str]:
-    """Return the texts of the files with these endings."""
-    return {path: (ROOT / path).read_text(encoding="utf-8") for path in tracked_files() if path.endswith(suffixes)}
+    """Return the texts of the files with these endings, but for what is packed."""
+    found = [path for path in tracked_files() if path.endswith(suffixes) and not path.endswith(PACKED)]
+    return {path: (ROOT / path).read_text(encoding="utf-8") for path in found}
 
 
 def folders(paths: Iterable[str]) -> set[str]:

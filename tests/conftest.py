@@ -26,6 +26,7 @@ from db.migrate import migrate
 from db.roles import ensure_roles
 from tests import oracle
 from tests.fuzz_options import FUZZ, TIME
+from tests.promises import Watch, is_whole, lists
 
 Clone = Callable[[], AbstractContextManager[str]]
 SERVER = pytest.StashKey[str]()
@@ -87,7 +88,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the server once; the workers are told where it is."""
+    """Start the server once, and watch over the promises; the workers are told where the server is."""
     FUZZ.examples, FUZZ.seed = config.option.fuzz_examples, config.option.fuzz_seed
     TIME.histories, TIME.over_http = config.option.time_histories, config.option.time_over_http
     TIME.seed = config.option.time_seed
@@ -97,6 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.option.collectonly or config.option.help:
         return
+    config.pluginmanager.register(Watch(lists(), whole=is_whole(config)))
     stack = config.stash[STACK] = ExitStack()
     server = config.stash[SERVER] = _start_server(stack)
     name = config.stash[TEMPLATE] = f"cockpit_template_{os.getpid()}"

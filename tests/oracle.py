@@ -1,17 +1,15 @@
 """The second opinion: folds the raw rows of the log in the plainest, slowest way and compares the tables cell by cell.
 
-It shares no code with what it judges, so a rule that is wrong in the fold is not wrong here in the same way. Every
-instant of an entity is evaluated anew from all that was ever asserted; nothing is carried along from event to event.
+It shares no code with what it judges, so a rule that is wrong in the fold is not wrong here in the same way. What is
+true at an instant is asked of oracle_points; oracle_rows replays an entity's rows.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -20,28 +18,21 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from tests.oracle_log import Event, check_log, read_log
+from tests.oracle_rows import EXISTS, Replay, Row, columns
 
-EXISTS, NAME, TYPE = "exists", "display_name", "entity_type"
+VERSIONS = ("entity_version", "entity_detail_version")
 KEYS = {
     "entity_version": "id",
+    "entity_version_superseded": "id",
     "entity_detail_version": "id",
+    "entity_detail_version_superseded": "id",
     "entity_head": "entity_uid",
     "entity_type": "code",
     "detail_type": "code",
     "audit_entry": "audit_id",
 }
 
-Row = dict[str, Any]
 Tables = dict[str, list[Row]]
-
-
-@dataclass(frozen=True)
-class Assertion:
-    """What one event says about one field, from the event's effective_at on."""
-
-    field: str
-    value: Any
-    event: Event
 
 
 # --- what is compared ----------------------------------------------------------------------------------------------
@@ -56,19 +47,21 @@ def check(connection: psycopg.Connection[Any]) -> None:
     with _one_snapshot(connection):
         log = read_log(connection)
         check_log(log)
-        ((checkpoint, is_dated),) = connection.execute(
-            "SELECT c.position, c.recorded_at = coalesce(e.recorded_at, '-infinity')"
+        ((checkpoint, clock, is_dated, is_settled),) = connection.execute(
+            "SELECT c.position, c.clock_at, c.recorded_at = coalesce(e.recorded_at, '-infinity'), NOT EXISTS ("
+            "SELECT FROM log.event later WHERE later.position > c.position AND later.recorded_at <= c.settled_at)"
             " FROM read_model.checkpoint c LEFT JOIN log.event e USING (position) WHERE c.name = 'read_model'"
         ).fetchall()
         assert checkpoint <= len(log), f"checkpoint: the log ends at {len(log)}, the table has {checkpoint}"
         assert is_dated, f"checkpoint recorded_at: the table has another instant than event {checkpoint}"
+        assert is_settled, "checkpoint settled_at: the log says that something later was recorded by then"
         parked = dict(connection.execute("SELECT position, stream FROM read_model.parked_event").fetchall())
         for event in log[:checkpoint]:
             first = min((at for at, stream in parked.items() if stream == event.stream), default=None)
             assert first is None or event.position < first or event.position in parked, (
                 f"parked_event: {event.stream} is parked from event {first} on, but event {event.position} is not there"
             )
-        expected = expected_tables([event for event in log[:checkpoint] if event.position not in parked])
+        expected = expected_tables([event for event in log[:checkpoint] if event.position not in parked], clock)
         for table, rows in expected.items():
             _compare(table, rows, _read(connection, table))
 
@@ -111,8 +104,8 @@ def _show(value: Any) -> str:
 # --- what the log says ---------------------------------------------------------------------------------------------
 
 
-def expected_tables(events: Sequence[Event]) -> Tables:
-    """Return every row that the read model must have after these events, by table."""
+def expected_tables(events: Sequence[Event], clock: datetime) -> Tables:
+    """Return every row that the read model must have after these events and at this instant, by table."""
     tables: Tables = {table: [] for table in KEYS}
     streams: dict[str, list[Event]] = defaultdict(list)
     for event in events:
@@ -124,7 +117,7 @@ def expected_tables(events: Sequence[Event]) -> Tables:
             for (registry, _), row in _types(of_stream).items():
                 tables[f"{registry}_type"].append(row)
         elif kind == "entity":
-            for table, rows in _entity(UUID(name), of_stream).items():
+            for table, rows in _entity(UUID(name), of_stream, clock).items():
                 tables[table] += rows
     return tables
 
@@ -143,130 +136,39 @@ def _types(events: Sequence[Event]) -> dict[tuple[str, str], Row]:
     return types
 
 
-def _assertions(event: Event) -> list[Assertion]:
-    asserted: Row = {
-        "EntityRegistered": {EXISTS: True},
-        "EntityRevised": {},
-        "EntityRetired": {EXISTS: False},
-        "EntityReopened": {EXISTS: True},
-    }[event.type]
-    asserted |= {field: event.data[field] for field in (NAME, TYPE) if field in event.data}
-    asserted |= {f"details.{code}": value for code, value in event.data.get("details", {}).items()}
-    return [Assertion(field, value, event) for field, value in asserted.items()]
+def _entity(uid: UUID, events: Sequence[Event], clock: datetime) -> Tables:
+    replay = Replay(uid)
+    for event in events:
+        replay.add(event)
+    tables: Tables = {"entity_head": [_head(replay, events)], "audit_entry": replay.audit}
+    for table in VERSIONS:
+        groups = [group for group in replay.rows if (group == "entity") == (table == "entity_version")]
+        tables[table] = [
+            row | {"is_current": _is_valid(row, clock), "asserted_to": _asserted_to(replay, group, row)}
+            for group in groups
+            for row in replay.rows[group]
+        ]
+        tables[f"{table}_superseded"] = [row for group in groups for row in replay.superseded[group]]
+    return tables
 
 
-def _last(assertions: Sequence[Assertion], until: datetime) -> Assertion | None:
-    reached = [a for a in assertions if a.event.effective_at <= until]
-    return max(reached, key=lambda a: (a.event.effective_at, a.event.position), default=None)
+def _is_valid(row: Row, at: datetime) -> bool:
+    return bool(row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]))
 
 
-def _entity(uid: UUID, events: Sequence[Event]) -> Tables:
-    assertions = [a for event in events for a in _assertions(event)]
-    codes = sorted({a.field.removeprefix("details.") for a in assertions if a.field.startswith("details.")})
-    opened: Counter[int] = Counter()
-    groups = []
-    for code in [None, *codes]:
-        rows = _rows(uid, assertions, code)
-        for row in rows:
-            row["id"] = row["recorded_from_position"] * 65536 + opened[row["recorded_from_position"]]
-            opened[row["recorded_from_position"]] += 1
-        groups.append((code, rows))
+def _asserted_to(replay: Replay, group: str, row: Row) -> datetime | None:
+    """Of an open row: the last instant of which anything is said about its group."""
+    return max(replay.instants(columns(group))) if row["valid_to"] is None else None
+
+
+def _head(replay: Replay, events: Sequence[Event]) -> Row:
+    instants = replay.instants([name for one in replay.standing for name in one.fields])
     return {
-        "entity_version": groups[0][1],
-        "entity_detail_version": [row for _, rows in groups[1:] for row in rows],
-        "entity_head": [_head(uid, events, assertions)],
-        "audit_entry": [entry for event in events for entry in _audit(uid, event, groups)],
-    }
-
-
-def _rows(uid: UUID, assertions: Sequence[Assertion], code: str | None) -> list[Row]:
-    """Return the rows of one group: of the entity itself, or of the detail with that code."""
-    fields = {EXISTS, NAME, TYPE} if code is None else {EXISTS, f"details.{code}"}
-    group = [a for a in assertions if a.field in fields]
-
-    def content(at: datetime) -> Row | None:
-        held = {field: _last([a for a in group if a.field == field], at) for field in fields}
-        values = {field: None if a is None else a.value for field, a in held.items()}
-        if not values[EXISTS]:
-            return None
-        if code is None:
-            return {NAME: values[NAME], TYPE: values[TYPE], "search_name": str(values[NAME]).casefold()}
-        value = values[f"details.{code}"]
-        return None if value is None else {"detail_type": code, "detail_value": value}
-
-    steps: list[tuple[datetime, Row | None]] = []
-    for at in sorted({a.event.effective_at for a in assertions}):
-        if not steps or steps[-1][1] != content(at):
-            steps.append((at, content(at)))
-
-    rows = []
-    ends = [at for at, _ in steps[1:]]
-    for (start, values), end in zip(steps, [*ends, None], strict=True):
-        if values is None:
-            continue
-        made, unmade = _last(group, start), _last(group, end) if end else None
-        assert made is not None
-        hashed = (values[NAME], values[TYPE]) if code is None else (code, values["detail_value"])
-        rows.append({
-            "entity_uid": uid,
-            **values,
-            "hashdiff": sha256(b"".join(b"%d:%b" % (len(v.encode()), v.encode()) for v in hashed)).hexdigest(),
-            "valid_from": start,
-            "valid_to": end,
-            "is_current": end is None,
-            "asserted_to": max(a.event.effective_at for a in group if end is None or a.event.effective_at < end),
-            "recorded_from_position": made.event.position,
-            "valid_to_known_position": unmade.event.position if unmade else None,
-            "created_at": made.event.recorded_at,
-            "updated_at": (unmade or made).event.recorded_at,
-            "actor": made.event.said_by["actor"],
-        })  # fmt: skip
-    return rows
-
-
-def _head(uid: UUID, events: Sequence[Event], assertions: Sequence[Assertion]) -> Row:
-    existence = [a for a in assertions if a.field == EXISTS]
-    latest = max(existence, key=lambda a: (a.event.effective_at, a.event.position))
-    return {
-        "entity_uid": uid,
+        "entity_uid": replay.uid,
         "version": len(events),
         "last_event_id": events[-1].event_id,
         "last_position": events[-1].position,
-        "change_points": len(assertions),
-        "registered_at": min(a.event.effective_at for a in existence),
-        "retired_at": None if latest.value else latest.event.effective_at,
+        "change_points": len(instants),
+        "registered_at": min((one.at for one in replay.standing if one.fields.get(EXISTS)), default=None),
+        "schedule": sorted(at for at in instants if at > events[-1].recorded_at),
     }
-
-
-def _audit(uid: UUID, event: Event, groups: Sequence[tuple[str | None, Sequence[Row]]]) -> Iterator[Row]:
-    ordinal = 0
-    for code, rows in groups:
-        columns = (NAME, TYPE) if code is None else ("detail_value",)
-        before = _values(columns, [r for r in rows if r["valid_to_known_position"] == event.position])
-        after = _values(columns, [r for r in rows if r["recorded_from_position"] == event.position])
-        if before is None and after is None:
-            continue
-        if before is not None and after is not None:
-            same = {column for column in columns if before[column] == after[column]}
-            before, after = ({c: side[c] for c in columns if c not in same} for side in (before, after))
-        yield {
-            "audit_id": event.position * 65536 + ordinal,
-            "position": event.position,
-            "actor": event.said_by["actor"],
-            "recorded_at": event.recorded_at,
-            "entity_uid": uid,
-            "table_name": "entity" if code is None else "entity_detail",
-            "operation": "INSERT" if before is None else "DELETE" if after is None else "UPDATE",
-            "detail_code": code,
-            "before_value": before,
-            "after_value": after,
-            "request_id": event.said_by["request_id"],
-            "ip_address": event.context.get("ip_address"),
-            "user_agent": event.context.get("user_agent"),
-        }
-        ordinal += 1
-
-
-def _values(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Row | None:
-    assert len(rows) <= 1, f"one event moves one row of a group, not {len(rows)}"
-    return {column: rows[0][column] for column in columns} if rows else None

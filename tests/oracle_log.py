@@ -77,7 +77,6 @@ def check_log(log: Sequence[Event]) -> None:
         assert event.version == versions[event.stream], (
             f"{at} version: {event.stream} is at {versions[event.stream]}, the log has {event.version}"
         )
-        assert event.effective_at <= event.recorded_at, f"{at} takes effect in the future: {event.effective_at}"
         digest = sha256(event.salt + event.payload.encode()).digest()
         assert event.payload_digest == digest, f"{at} payload_digest is not that of its payload"
         link = _link(link, event)

@@ -46,8 +46,9 @@ def state(events: Sequence[Said], t: datetime, known: int) -> Mapping[str, Any]:
 def field(events: Sequence[Said], name: str, t: datetime) -> Any:
     """Return the value of one field at t; None where nothing was said."""
     points, overlays = [], []
+    for_good = [event for event in events if event.until == "infinity"]
     for event in events:
-        overwriting = [e for e in events if e.until == "infinity" and e.position > event.position]
+        overwriting = [e for e in for_good if e.position > event.position]
         if isinstance(event.until, datetime):
             end = min([event.until, *(e.at for e in overwriting)])
             if event.at <= t < end:

@@ -37,10 +37,10 @@ class Append(Struct, frozen=True):
     expectations: Sequence[tuple[str, UUID | None]]
     events: Sequence[tuple[UUID, Event]]
     effective_at: datetime | None
-    effective_until: Until
     context: Context
     metadata: Metadata
     receipt: Receipt | None = None
+    effective_until: Until = None
     decided_until: datetime | None = None
     size: int = 0
 

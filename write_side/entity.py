@@ -159,12 +159,16 @@ def decide(entity: Entity, command: Command, *, registry: Registry, now: datetim
     return [event]
 
 
-def holds_until(entity: Entity, command: Command, now: datetime) -> datetime | None:
-    """Return up to when a decision made now holds, if nobody else writes: until the next change point falls due."""
-    coming = [instant for instant in entity.schedule if instant > now][:1]
+def holds_between(entity: Entity, command: Command, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Return between which instants a decision made now holds, if nobody else writes.
+
+    From the last change point that was scheduled and has come, until the next one; None where there is none.
+    """
+    instants = list(entity.schedule)
     if isinstance(command, Dated) and command.effective_at is None and isinstance(command.effective_until, datetime):
-        coming.append(command.effective_until)
-    return min(coming, default=None)
+        instants.append(command.effective_until)  # by then it is no bound any more
+    come = max((instant for instant in instants if instant <= now), default=None)
+    return come, min((instant for instant in instants if instant > now), default=None)
 
 
 def _registration(entity: Entity, command: Register, now: datetime) -> EntityRegistered | None:

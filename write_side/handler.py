@@ -75,11 +75,12 @@ class Outcome(Struct, Generic[State], frozen=True, kw_only=True):
 
 
 class _Decision(Struct, frozen=True):
-    """What was decided on which state: events, or a refusal, that hold if the state does, and `until` when at most."""
+    """What was decided on which state: events, or a refusal, that hold if the state does, from `since` to `until`."""
 
     events: Sequence[Event]
     expectations: Sequence[tuple[str, UUID | None]]
     refusal: CockpitError | None = None
+    since: datetime | None = None
     until: datetime | None = None
 
 
@@ -114,16 +115,16 @@ class Handler:
         stream = entity_stream(uid)
         unheard_of = entity.initial(uid) if entity_uid is None else None
 
-        def decide(state: Entity, at_least: datetime) -> _Decision:
+        def decide(state: Entity, told: datetime | None) -> _Decision:
             expectations = [(stream, state.last_event_id), (REGISTRY_STREAM, self._registry.last_event_id)]
-            now = max(self._clock(), state.last_recorded_at or at_least, at_least)
-            until = entity.holds_until(state, command, now)
+            now = told or max(self._clock(), state.last_recorded_at or LONG_AGO)
+            since, until = entity.holds_between(state, command, now)
             try:
                 _check_match(state, request, now)
                 events = entity.decide(state, command, registry=self._registry, now=now)
             except CockpitError as refusal:
-                return _Decision([], expectations, refusal, until)
-            return _Decision(events, expectations, until=until)
+                return _Decision([], expectations, refusal, since, until)
+            return _Decision(events, expectations, None, since, until)
 
         if self._registry.version == 0:
             await self._load_registry(REGISTRY_STREAM)
@@ -140,7 +141,7 @@ class Handler:
     async def registry(self, command: registry.RegistryCommand, request: Request) -> Outcome[Registry]:
         """Execute a command on the registry of types. Raises what its decide raises, KeyReused, Contended."""
 
-        def decide(state: Registry, _: datetime) -> _Decision:
+        def decide(state: Registry, _: datetime | None) -> _Decision:
             expectations = [(REGISTRY_STREAM, state.last_event_id)]
             try:
                 return _Decision(registry.decide(state, command), expectations)
@@ -160,7 +161,7 @@ class Handler:
         stream: str,
         kept: Callable[[str], State | None],
         load: Callable[[str], Awaitable[State]],
-        decide: Callable[[State, datetime], _Decision],
+        decide: Callable[[State, datetime | None], _Decision],
         after: Callable[[str, State | None, Sequence[Recorded]], State],
         span: _Span,
         request: Request,
@@ -169,9 +170,9 @@ class Handler:
         command_id = request.command_id or ids.uuid7()
         async with self._admission.admit(request.size), self._locks.setdefault(stream, asyncio.Lock()):
             state = kept(stream) or await load(stream)
-            at_least = LONG_AGO
+            told: datetime | None = None
             for _ in range(ATTEMPTS):
-                decision = decide(state, at_least)
+                decision = decide(state, told)
                 receipt = request.receipt
                 if receipt is not None and decision.refusal is not None:
                     receipt = replace(receipt, status=None)
@@ -189,12 +190,14 @@ class Handler:
                     size=request.size,
                 )
                 verdict = await self._batcher.submit(append)
+                told = verdict.recorded_at  # when it is decided again, by the clock of the database
                 if verdict.verdict == "conflict":
-                    at_least = verdict.recorded_at  # by the database's clock, which may be ahead of ours
                     state = await load(stream)
                     if stream != REGISTRY_STREAM:
                         await self._load_registry(REGISTRY_STREAM)
                 elif verdict.verdict == "checked":
+                    if decision.since is not None and told < decision.since:
+                        continue  # our clock is ahead: what was taken to be due is not yet
                     if decision.refusal is not None:
                         raise decision.refusal
                     return Outcome(state=state, position=verdict.position, now=verdict.recorded_at)

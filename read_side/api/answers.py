@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Request, Response
 
+from read_side.api.cursors import page_by_key
 from shared.http.instants import show
 from shared.http.paging import page_of
 from shared.http.shapes import encode
@@ -28,6 +29,8 @@ def one(request: Request, found: Found[Any]) -> Response:
 
 def page(request: Request, found: Found[Any], part: Slice) -> Response:
     """Return a page of what was found."""
+    if part.keyed:
+        return _answer(request, found, encode(page_by_key(request, found, part)))
     return _answer(
         request, found, encode(page_of(request, found.items, count=found.count, page=part.page, page_size=part.size))
     )

@@ -7,9 +7,8 @@ from fastapi import APIRouter, Request, Response
 from read_side.api import answers
 from read_side.api.parameters import AuditQuery
 from read_side.queries import ReadModel
-from read_side.questions import Trail
 from read_side.shapes import AuditOut
-from shared.core.errors import Unauthenticated, invalid
+from shared.core.errors import Unauthenticated
 from shared.http.auth import authorize
 from shared.http.requests import read_query
 from shared.http.routes import READ_HEADERS, operation
@@ -36,16 +35,6 @@ async def list_audit(request: Request) -> Response:
     if not principal.username:
         raise Unauthenticated("Authentication credentials were not provided.")
     query = read_query(request, AuditQuery)
-    if query.from_ is not None and query.to is not None and query.from_ >= query.to:
-        raise invalid("from", "Must be earlier than to.", "not_before")
-    trail = Trail(
-        entity_uid=query.entity_uid,
-        actor=query.actor,
-        operation=query.operation,
-        request_id=query.request_id,
-        start=query.from_,
-        end=query.to,
-    )
     part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.audit(trail, part, query.asked(request)), part)
+    return answers.page(request, await read.audit(query.trail(), part, query.asked(request)), part)

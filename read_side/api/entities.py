@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from read_side.api import answers
 from read_side.api.parameters import AsOfQuery, EntitiesQuery, ReadQuery
 from read_side.queries import ReadModel
-from read_side.questions import Filters, Order
-from shared.core.errors import invalid, not_supported_yet
+from read_side.questions import Order
+from shared.core.errors import not_supported_yet
 from shared.http.auth import authorize
 from shared.http.requests import read_query, read_uid
 from shared.http.routes import READ_HEADERS, READ_PROBLEMS, operation
@@ -41,17 +41,9 @@ async def listed(request: Request, model: type[EntitiesQuery | AsOfQuery], order
     if "external_id" in request.query_params:
         raise not_supported_yet("external_id", "Looking entities up by external_id")
     query = read_query(request, model)
-    detail = None
-    if query.detail_type is not None and query.detail_value is not None:
-        detail = (query.detail_type, query.detail_value)
-    elif query.detail_type is not None:
-        raise invalid("detail_value", "This field is required beside detail_type.", "required")
-    elif query.detail_value is not None:
-        raise invalid("detail_type", "This field is required beside detail_value.", "required")
-    filters = Filters(q=query.q, entity_type=query.type, detail=detail, order=query.order or order)
     part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.entities(filters, part, query.asked(request)), part)
+    return answers.page(request, await read.entities(query.filters(order), part, query.asked(request)), part)
 
 
 @operation(

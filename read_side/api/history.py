@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from read_side.api import answers
-from read_side.api.parameters import PageQuery
+from read_side.api.parameters import HistoryQuery
 from read_side.queries import ReadModel
 from read_side.shapes import VersionOut
 from shared.http.auth import authorize
@@ -24,17 +24,21 @@ router = APIRouter()
     tag="entities",
     scope="read",
     anonymous=True,
-    query=PageQuery,
+    query=HistoryQuery,
     headers=[answers.IF_NONE_MATCH],
     gives=READ_HEADERS,
     answers={200: Page[VersionOut], 304: None},
     problems=(*READ_PROBLEMS, 404),
 )
 async def list_history(request: Request) -> Response:
-    """List the versions of an entity and its details, oldest first; with `as_of` those begun by then."""
+    """List the versions of an entity and its details as one timeline; with `as_of` those begun by then.
+
+    What is scheduled is there too. An entity's version comes before its details of the same instant.
+    Earlier belief has `recorded_to`.
+    """
     await authorize(request, "read")
     uid = read_uid(request.path_params)
-    query = read_query(request, PageQuery)
+    query = read_query(request, HistoryQuery)
     part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.history(uid, part, query.asked(request)), part)
+    return answers.page(request, await read.history(uid, query.chronicle, part, query.asked(request)), part)

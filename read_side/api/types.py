@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 
 from read_side.api import answers
-from read_side.api.parameters import TimelessPageQuery
+from read_side.api.parameters import TypesQuery
 from read_side.queries import ReadModel
 from shared.http.auth import authorize
 from shared.http.requests import read_query
@@ -25,7 +25,7 @@ router = APIRouter()
     tag="types",
     scope="read",
     anonymous=True,
-    query=TimelessPageQuery,
+    query=TypesQuery,
     headers=[answers.IF_NONE_MATCH],
     gives=READ_HEADERS,
     answers={200: Page[TypeOut], 304: None},
@@ -43,7 +43,7 @@ async def list_entity_types(request: Request) -> Response:
     tag="types",
     scope="read",
     anonymous=True,
-    query=TimelessPageQuery,
+    query=TypesQuery,
     headers=[answers.IF_NONE_MATCH],
     gives=READ_HEADERS,
     answers={200: Page[TypeOut], 304: None},
@@ -55,7 +55,7 @@ async def list_detail_types(request: Request) -> Response:
 
 async def _listed(request: Request, kind: Literal["entity", "detail"]) -> Response:
     await authorize(request, "read")
-    query = read_query(request, TimelessPageQuery)
+    query = read_query(request, TypesQuery)
     part = query.part(request)
     read: ReadModel = request.app.state.read
     return answers.page(request, await read.types(kind, part, query.asked(request)), part)

@@ -32,8 +32,11 @@ def page_of(request: Request, items: Sequence[Item], *, count: int | None, page:
 
 
 def _link(request: Request, page: int) -> str:
-    query = [(k, v) for k, v in request.query_params.multi_items() if k != "page"]
-    if page > 1:
-        query.append(("page", str(page)))
-    url = request.url.replace(path=request.state.written_path, query=urlencode(query))
-    return str(url)
+    return link(request, page=str(page) if page > 1 else None)
+
+
+def link(request: Request, **changed: str | None) -> str:
+    """Return the URL of a request, written as it was, with some parameters changed; None leaves one out."""
+    query = [(k, v) for k, v in request.query_params.multi_items() if k not in changed]
+    query += [(k, v) for k, v in changed.items() if v is not None]
+    return str(request.url.replace(path=request.state.written_path, query=urlencode(query)))

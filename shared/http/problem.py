@@ -9,13 +9,13 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from shared.core import errors
 from shared.http.shapes import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -105,17 +105,20 @@ def from_domain(request: Request, error: errors.CockpitError) -> Response:
             base = f"/api/v1/entities/{uid}"
             more = {"retired_since": since, "history": f"{base}/history", "reopen": f"{base}/reopen"}
             status = 404 if request.method in {"GET", "HEAD", "DELETE"} else status
+        case errors.NotYet(entity_uid=uid):
+            more = {"history": f"/api/v1/entities/{uid}/history"}
+            status = 404 if request.method in {"GET", "HEAD"} else status
         case _:
             pass
     return problem(request, status, str(error), code=error.code, fields=fields, headers=headers, more=more)
 
 
-def allowed_methods(app: FastAPI, request: Request) -> list[str]:
-    """Return every method that the path of the request answers, over all routes."""
+def allowed_methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:
+    """Return every method that the path of the request answers, over all of these routes."""
     return [
         method
         for method in ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in app.routes)
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ] + ["OPTIONS"]
 
 
@@ -130,7 +133,7 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)  # noqa: S101  # how it is registered below
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers = {"Allow": ", ".join(allowed_methods(app, request))}
+            headers = {"Allow": ", ".join(allowed_methods(app.routes, request))}
             if request.method == "OPTIONS":
                 return Response(status_code=204, headers=headers)
         detail = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from tests.acceptance.service import Service, Start, serving
 from tests.conftest import Clone
@@ -43,3 +46,13 @@ def start(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
         yield start_one
         for running in started:
             running.check()
+
+
+@pytest.fixture
+def empty_database(server: str) -> Iterator[str]:
+    """The conninfo of a database without a schema."""
+    name = f"cockpit_empty_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield make_conninfo(server, dbname=name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

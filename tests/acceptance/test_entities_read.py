@@ -153,3 +153,16 @@ def test_ids_name_version_rows_and_stay(service: Service) -> None:
     assert changed["id"] != entity["id"]
     assert service.get(f"entities/{uid}").json()["id"] == changed["id"]
     assert service.get(f"entities/{uid}", params={"as_of": entity["valid_from"]}).json()["id"] == entity["id"]
+
+
+def test_pages_by_cursor_join_up_whatever_is_written_between(service: Service, mark: str) -> None:
+    whole = listed(service, q=mark, page_size=500)["results"]
+    page = listed(service, q=mark, page_size=10, cursor="*")
+    found = page["results"]
+    while page["next"]:
+        service.entity(f"Between {mark}")
+        query = {name: values[0] for name, values in parse_qs(urlsplit(page["next"]).query).items()}
+        page = listed(service, **query)
+        found += page["results"]
+    assert found == whole
+    assert page["count"] == len(whole)

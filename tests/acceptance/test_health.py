@@ -71,4 +71,8 @@ def test_each_side_runs_as_a_process_of_its_own(clone: Clone, tmp_path_factory: 
         assert httpx2.get(f"{write_url}/api/v1/entities").status_code == 405
         assert httpx2.post(f"{read_url}/api/v1/entities", json={}).status_code == 405
         assert service.get("entity-types").json()["count"] == 0
+        assert service.get("/admin/").status_code == 303
+        for url in (write_url, read_url):  # the admin page needs both sides
+            assert httpx2.get(f"{url}/ping/").json()["endpoints"]["admin"] is None
+            assert httpx2.get(f"{url}/admin/").status_code == 404
         service.close()

@@ -16,14 +16,12 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 from cockpit.reload import PACKAGES
 from shared.settings import Settings
+from tests.acceptance.making import HOME, make
 
-HOME = Path(__file__).resolve().parents[2]
 HELP = """\
 Development commands (local):
   make dev-venv        - Create virtual environment
@@ -48,21 +46,6 @@ Docker commands:
 DOCKER = [*re.findall(r"make (\S+)", HELP.split("Docker commands:")[1]), "up-split", "test-compose"]
 
 
-def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run make without an engine, in a shell of its own: nothing of an outer make reaches it."""
-    outer = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "COCKPIT_"))}
-    return subprocess.run(
-        ["make", "--no-print-directory", *arguments],
-        cwd=HOME,
-        env={**outer, "DOCKER_HOST": "unix:///nonexistent", **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
 def test_help_lists_the_originals_targets_in_its_two_groups() -> None:
     assert make("help").stdout.startswith(HELP)
     assert make().stdout == make("help").stdout
@@ -82,49 +65,6 @@ def test_without_an_engine_a_docker_target_says_so_in_one_line(target: str) -> N
     assert ran.returncode != 0
     assert (ran.stdout + ran.stderr).count("\n") == 1
     assert "needs Docker" in ran.stderr
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A checkout with the env file of the README, and this virtual environment."""
-    for name in ("Makefile", "bootstrap.py", "pyproject.toml", "requirements.lock"):
-        shutil.copy(HOME / name, tmp_path)
-    shutil.copy(HOME / "env.example", tmp_path / ".env")
-    return tmp_path
-
-
-@pytest.fixture
-def empty_database(server: str) -> Iterator[str]:
-    """The conninfo of a database without a schema."""
-    name = f"cockpit_make_{os.getpid()}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield make_conninfo(server, dbname=name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def test_dev_venv_makes_a_virtual_environment_and_keeps_it(checkout: Path) -> None:
-    first, again = (make("-C", str(checkout), "dev-venv") for _ in range(2))
-    assert (first.returncode, again.returncode) == (0, 0), first.stdout + first.stderr + again.stderr
-    version = subprocess.run(
-        [checkout / ".venv/bin/python", "--version"], capture_output=True, text=True, check=True
-    ).stdout
-    assert version.startswith("Python 3.")
-
-
-def test_migrations_fixtures_and_shell_run_twice(checkout: Path, empty_database: str) -> None:
-    variables = (f"BIN={Path(sys.executable).parent}", "PYTHON=true")  # the environment that runs the tests
-
-    def dev(target: str) -> str:
-        ran = make("-C", str(checkout), target, *variables, COCKPIT_DATABASE_URL=empty_database)
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
-
-    assert "Applied: 0001" in dev("dev-migrate")
-    assert "Nothing to do" in dev("dev-migrate")
-    assert dev("dev-fixtures") == "27 events appended.\n"
-    assert dev("dev-fixtures") == "0 events appended.\n"
-    dev("dev-shell")
 
 
 def test_a_saved_file_is_served_and_a_broken_one_waits_for_the_next_save(tmp_path: Path, empty_database: str) -> None:
@@ -164,23 +104,6 @@ def _address(lines: Iterator[str]) -> str:
 def _openapi(address: str) -> bytes:
     with urllib.request.urlopen(f"{address}/openapi.json", timeout=10) as answer:  # noqa: S310  # our own address
         return bytes(answer.read())
-
-
-@pytest.mark.parametrize(
-    ("target", "command"),
-    [
-        ("dev-setup", "bootstrap.py"),
-        ("setup", "bootstrap.py"),
-        ("dev-run", "cockpit serve --reload"),
-        ("run", "cockpit serve"),
-        ("dev-test", "pytest -n auto"),
-        ("test", "pytest -n auto"),
-    ],
-)
-def test_what_the_other_targets_run(target: str, command: str) -> None:
-    told = make("-n", target)
-    assert told.returncode == 0
-    assert command in told.stdout
 
 
 def test_the_two_env_files_are_one() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from shared.settings import Settings
+from tests.readme import README, as_pattern
 
 HOME = Path(__file__).resolve().parents[2]
-README = (HOME / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
@@ -65,11 +65,6 @@ def test_the_tour_runs_as_written(service: str, tmp_path: Path) -> None:
     assert len(steps) == len(expected)
     for printed, wanted in zip(steps, expected, strict=True):
         assert re.fullmatch(as_pattern(wanted), printed.rstrip("\n"), re.DOTALL), printed
-
-
-def as_pattern(expected: str) -> str:
-    """Return a regular expression for an expected output: … stands for anything."""
-    return ".*".join(map(re.escape, expected.rstrip("\n").split("…")))
 
 
 def test_the_settings_table_names_every_setting_and_no_other() -> None:

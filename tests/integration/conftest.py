@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Clone
+from tests.integration.filling import fill
 from tests.integration.owners import DEBIAN_15
 
 
@@ -26,3 +28,11 @@ def bin_dir(request: pytest.FixtureRequest) -> Path | None:
     if not DEBIAN_15.exists():
         pytest.skip("no PostgreSQL 15 here")
     return DEBIAN_15
+
+
+@pytest.fixture(scope="session")
+def filled(clone: Clone) -> Iterator[str]:
+    """The conninfo of a database with 100,000 entities, for whoever only reads."""
+    with clone() as conninfo:
+        fill(conninfo)
+        yield conninfo

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +15,9 @@ from msgspec import UNSET, UnsetType
 
 from db.pool import Connection, Dsns
 from projector.batch import Projection
-from shared.core.errors import CannotFold, NotForward
+from projector.worker import Worker
 from shared.core.events import (
+    INFINITY,
     REGISTRY_STREAM,
     EntityEvent,
     EntityRegistered,
@@ -23,19 +25,31 @@ from shared.core.events import (
     EntityRetired,
     EntityRevised,
     Event,
+    EventCancelled,
     Kind,
     Recorded,
     TypeActivated,
     TypeChanged,
     TypeDeactivated,
     TypeRegistered,
+    Until,
     entity_stream,
 )
 from shared.core.timeline import Timeline, fold
 from tests.appending import Append, append
 
-TABLES = ("entity_head", "entity_version", "entity_detail_version", "entity_type", "detail_type", "audit_entry")
+TABLES = (
+    "entity_head",
+    "entity_version",
+    "entity_version_superseded",
+    "entity_detail_version",
+    "entity_detail_version_superseded",
+    "entity_type",
+    "detail_type",
+    "audit_entry",
+)
 JOHN = EntityRegistered("John", "PERSON", {"EMAIL": "john@example.com"})
+BEGINNING, FUTURE = datetime(2024, 1, 1, tzinfo=UTC), datetime(2124, 1, 1, tzinfo=UTC)
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
@@ -47,12 +61,17 @@ def uid(number: int) -> UUID:
     return UUID(f"018f0000-0000-7000-8000-{number:012x}")
 
 
-def add(conninfo: str, number: int, *events: Event) -> int:
+def add(
+    conninfo: str, number: int, *events: Event, effective_at: datetime | None = None, effective_until: Until = None
+) -> int:
     """Append events to an entity's stream, and return the position of the last one."""
+    stream = entity_stream(uid(number))
     with psycopg.connect(conninfo) as connection:
-        return append(connection, *(Append(stream=entity_stream(uid(number)), events=[event]) for event in events))[
-            -1
-        ].position
+        commands = (
+            Append(stream=stream, events=[event], effective_at=effective_at, effective_until=effective_until)
+            for event in events
+        )
+        return append(connection, *commands)[-1].position
 
 
 @asynccontextmanager
@@ -67,6 +86,28 @@ async def fold_all(conninfo: str, limit: int = 1000) -> None:
     async with projecting(conninfo) as (_, projection):
         while await projection.advance(limit):
             pass
+
+
+@asynccontextmanager
+async def working(conninfo: str, poll_seconds: float = 30) -> AsyncIterator[Worker]:
+    """Give a worker at work."""
+    worker = Worker(Dsns(conninfo).of("project"), poll_seconds=poll_seconds, batch_events=100)
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await task
+
+
+async def come_true(condition: Callable[[], object], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # the database has no event for it
+            await asyncio.sleep(0.02)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
 
 
 def fetch(conninfo: str, sql: str, *params: object) -> list[tuple[Any, ...]]:
@@ -96,13 +137,13 @@ def tables(conninfo: str) -> Tables:
 
 
 class Histories:
-    """Random lives of a few entities and of the registry: what decide would let through, dated and not."""
+    """Random lives of a few entities and of the registry: past and future, for a while and for good, and cancelled."""
 
     def __init__(self, seed: int) -> None:
         self._chance = random.Random(seed)  # noqa: S311  # it invents histories
         self._timelines = [Timeline(entity_uid=uid(number)) for number in range(1, 7)]
         self._codes: dict[Kind, set[str]] = {kind: set() for kind in Kind}
-        self._past = datetime(2024, 1, 1, tzinfo=UTC)
+        self._past = BEGINNING
 
     def extend(self, conninfo: str, events: int) -> None:
         """Append so many events, several a transaction."""
@@ -125,39 +166,41 @@ class Histories:
 
     def _about_an_entity(self, connection: psycopg.Connection[Any]) -> None:
         number = self._chance.randrange(len(self._timelines))
-        while True:
-            timeline = self._timelines[number]
-            event, dated = self._event(timeline), self._chance.random() < 0.6
-            self._past += timedelta(hours=self._chance.randrange(3))
-            command = Append(
-                stream=entity_stream(timeline.entity_uid),
-                events=[event],
-                effective_at=self._past if dated else None,
-            )
-            guess = self._recorded(timeline, event, self._past if dated else datetime(9999, 1, 1, tzinfo=UTC))
-            try:
-                fold(timeline, guess)
-            except (CannotFold, NotForward):
-                continue
-            (verdict,) = append(connection, command)
-            at = self._past if dated else verdict.recorded_at
-            self._timelines[number], _ = fold(timeline, self._recorded(timeline, event, at))
-            return
-
-    def _recorded(self, timeline: Timeline, event: EntityEvent, at: datetime) -> Recorded:
-        command = Append(stream=entity_stream(timeline.entity_uid))
-        return Recorded(
-            position=timeline.last_position + 1,
-            event_id=command.event_id,
-            stream=command.stream,
-            version=timeline.version + 1,
-            event=event,
+        timeline = self._timelines[number]
+        at, until = self._span()
+        command = Append(
+            stream=entity_stream(timeline.entity_uid),
+            events=[self._event(timeline)],
             effective_at=at,
-            effective_until=None,
-            recorded_at=at,
+            effective_until=until,
+        )
+        (verdict,) = append(connection, command)
+        assert verdict.event_id is not None
+        assert verdict.version is not None
+        recorded = Recorded(
+            position=verdict.position,
+            event_id=verdict.event_id,
+            stream=verdict.stream,
+            version=verdict.version,
+            event=command.events[0],
+            effective_at=at or verdict.recorded_at,
+            effective_until=until,
+            recorded_at=verdict.recorded_at,
             context=command.context,
             metadata=command.metadata,
         )
+        self._timelines[number], _ = fold(timeline, recorded)
+
+    def _span(self) -> tuple[datetime | None, Until]:
+        """Draw since when and how long: mostly later than what was said, else at any instant, some of them to come."""
+        self._past += timedelta(hours=self._chance.randrange(3))
+        start = self._past
+        if self._chance.random() < 0.4:
+            start = self._chance.choice([BEGINNING, FUTURE]) + timedelta(hours=self._chance.randrange(48))
+        elif self._chance.random() < 0.3:
+            return None, INFINITY if self._chance.random() < 0.2 else None
+        ends: list[Until] = [None, None, None, INFINITY, start + timedelta(hours=self._chance.randrange(1, 24))]
+        return start, self._chance.choice(ends)
 
     def _event(self, timeline: Timeline) -> EntityEvent:
         names: list[str | UnsetType] = ["A", "B", "Ärger", UNSET]
@@ -168,6 +211,13 @@ class Histories:
         }
         if timeline.version == 0:
             return EntityRegistered("New", "PERSON", {code: value for code, value in said.items() if value})
-        if not timeline.exists:
-            return EntityReopened(name, kind, said)
-        return EntityRetired() if self._chance.random() < 0.1 else EntityRevised(name, kind, said)
+        standing = sorted({a.event_id for field in (timeline.fields or {}).values() for a in field})
+        return self._chance.choices(
+            [
+                EntityRevised(name, kind, said),
+                EntityRetired(),
+                EntityReopened(name, kind, said),
+                EventCancelled(self._chance.choice(standing)) if standing else EntityReopened("B", "PERSON"),
+            ],
+            [7, 1, 2, 1],
+        )[0]

@@ -25,10 +25,13 @@ from shared.core.events import (
     EntityRevised,
     Metadata,
     Recorded,
+    Until,
     entity_stream,
+    uid_of,
 )
-from shared.core.rows import Closed, EntityVersion, Opened, Reasserted
+from shared.core.rows import Change, EntityVersion, Opened, Superseded
 from shared.core.timeline import Timeline, fold
+from shared.core.turn import ROWS_PER_EVENT
 from shared.http import problem
 from shared.http.auth import Principal, token_hash
 from shared.http.context import Surroundings
@@ -82,71 +85,112 @@ class Projected:
             values,
         )
 
-    def happen(self, number: int, at: datetime, event: EntityEvent, recorded_at: datetime | None = None) -> int:
-        """Fold one more event of an entity, and return its position."""
-        self.position += 1
-        of = uid(number)
-        before = self.timelines.get(of) or Timeline(entity_uid=of)
-        recorded = Recorded(
-            position=self.position,
-            event_id=UUID(int=self.position),
-            stream=entity_stream(of),
-            version=before.version + 1,
-            event=event,
-            effective_at=at,
-            effective_until=None,
-            recorded_at=recorded_at or at,
-            context=Context(),
-            metadata=Metadata(AUTHOR, f"request-{self.position}"),
+    def happen(
+        self,
+        number: int,
+        at: datetime,
+        event: EntityEvent,
+        recorded_at: datetime | None = None,
+        *,
+        until: Until = None,
+        reason: str | None = None,
+    ) -> int:
+        """Fold one more event of an entity, and return its position, which is the number of its event_id."""
+        before = self.timelines.get(uid(number)) or Timeline(entity_uid=uid(number))
+        return self.record(
+            Recorded(
+                position=self.position + 1,
+                event_id=UUID(int=self.position + 1),
+                stream=entity_stream(before.entity_uid),
+                version=before.version + 1,
+                event=event,
+                effective_at=at,
+                effective_until=until,
+                recorded_at=recorded_at or at,
+                context=Context(reason=reason),
+                metadata=Metadata(AUTHOR, f"request-{self.position + 1}"),
+            )
         )
-        timeline, changes = fold(before, recorded)
-        self.timelines[of] = timeline
+
+    def record(self, recorded: Recorded) -> int:
+        """Fold one more event, and return its position."""
+        of = uid_of(recorded.stream)
+        assert of is not None
+        self.position = recorded.position
+        self.timelines[of], changes = fold(self.timelines.get(of) or Timeline(entity_uid=of), recorded)
         with self.connection.transaction():
             for change in changes:
                 self._write(change)
-            self._write_head(timeline, at)
+            if changes:
+                self._write_audit(of, recorded)
+            self._write_head(self.timelines[of])
             self._advance(recorded.recorded_at)
         return self.position
 
-    def _write(self, change: Opened | Closed | Reasserted) -> None:
+    def _write(self, change: Change) -> None:
         row = change.row
         table = "entity_version" if isinstance(row, EntityVersion) else "entity_detail_version"
-        if isinstance(change, Opened):
-            values = {field: getattr(row, field) for field in row.__struct_fields__}
-            if isinstance(row, EntityVersion):
-                values["search_name"] = row.display_name.casefold()
-            self.insert(table, **values, is_current=True)
-        elif isinstance(change, Closed):
+        if not isinstance(change, Opened):
             self.connection.execute(
-                sql.SQL(
-                    "UPDATE {} SET valid_to = %s, valid_to_known_position = %s, updated_at = %s, is_current = false"
-                    " WHERE id = %s"
-                ).format(sql.Identifier("read_model", table)),
-                (row.valid_to, row.valid_to_known_position, row.updated_at, row.id),
+                sql.SQL("DELETE FROM {} WHERE id = %s").format(sql.Identifier("read_model", table)), (row.id,)
             )
+        values = {field: getattr(row, field) for field in row.__struct_fields__}
+        if isinstance(row, EntityVersion):
+            values["search_name"] = row.display_name.casefold()
+        if isinstance(change, Superseded):
+            del values["asserted_to"]
+            self.insert(f"{table}_superseded", **values, recorded_to_position=change.recorded_to_position)
+        else:
+            self.insert(table, **values, is_current=False)  # brought up to date below
 
-    def _write_head(self, timeline: Timeline, at: datetime) -> None:
-        self.connection.execute(
-            "INSERT INTO read_model.entity_head VALUES (%s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (entity_uid) DO UPDATE SET version = excluded.version,"
-            " last_event_id = excluded.last_event_id, last_position = excluded.last_position,"
-            " change_points = excluded.change_points, retired_at = excluded.retired_at",
-            (
-                timeline.entity_uid,
-                timeline.version,
-                timeline.last_event_id,
-                timeline.last_position,
-                timeline.change_points,
-                at,
-                timeline.retired_at,
-            ),
+    def _write_audit(self, of: UUID, recorded: Recorded) -> None:
+        """Write the first entry of an event, the one that tells of the event itself."""
+        self.insert(
+            "audit_entry",
+            audit_id=recorded.position * ROWS_PER_EVENT,
+            position=recorded.position,
+            actor=recorded.metadata.actor,
+            recorded_at=recorded.recorded_at,
+            entity_uid=of,
+            table_name="entity",
+            operation="INSERT",
+            request_id=recorded.metadata.request_id,
+            event_id=recorded.event_id,
+            reason=recorded.context.reason,
         )
+
+    def _write_head(self, timeline: Timeline) -> None:
+        values = {
+            "entity_uid": timeline.entity_uid,
+            "version": timeline.version,
+            "last_event_id": timeline.last_event_id,
+            "last_position": timeline.last_position,
+            "change_points": timeline.change_points,
+            "registered_at": timeline.registered_at or timeline.last_recorded_at,
+            "schedule": list(timeline.schedule),
+        }
+        self.connection.execute("DELETE FROM read_model.entity_head WHERE entity_uid = %s", (timeline.entity_uid,))
+        self.insert("entity_head", **values)
 
     def _advance(self, recorded_at: datetime) -> None:
         self.connection.execute(
             "UPDATE read_model.checkpoint SET position = %s, recorded_at = %s", (self.position, recorded_at)
         )
+        self.tick(recorded_at)
         self.connection.execute("SELECT pg_notify('cockpit_projected', %s)", (str(self.position),))
+
+    def tick(self, clock_at: datetime) -> None:
+        """Bring the flags to an instant, as the projector does when something falls due."""
+        for table in ("entity_version", "entity_detail_version"):
+            for is_current in (False, True):
+                self.connection.execute(
+                    sql.SQL(
+                        "UPDATE {} SET is_current = %(now)s WHERE is_current <> %(now)s AND %(now)s ="
+                        " (valid_from <= %(at)s AND (valid_to IS NULL OR valid_to > %(at)s))"
+                    ).format(sql.Identifier("read_model", table)),
+                    {"now": is_current, "at": clock_at},
+                )
+        self.connection.execute("UPDATE read_model.checkpoint SET clock_at = %s", (clock_at,))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 
 from db.accounts import Accounts
 from db.pool import Dsns, Side, make_pool
-from shared.core.errors import AlreadyRegistered, Invalid, Unavailable, Unknown
+from shared.core.errors import AlreadyRegistered, Forbidden, Invalid, Unavailable, Unknown
 from shared.http.auth import token_hash
 
 pytestmark = pytest.mark.anyio
@@ -112,6 +112,43 @@ async def test_an_inactive_account_cannot_log_in(accounts: Accounts, sql: Sql) -
     sql.execute("UPDATE auth.account SET is_active = false")
     with pytest.raises(Invalid, match="Unable to log in"):
         await accounts.log_in("jo", "1234", address=HERE)
+
+
+async def test_users_are_listed_by_name_without_their_hashes(accounts: Accounts) -> None:
+    users = await accounts.list_users()
+    assert [(user.username, user.is_admin, user.is_active) for user in users] == [
+        ("jo", False, True),
+        ("root", True, True),
+    ]
+    assert "argon2" not in repr(users)
+    assert await accounts.user(" root ") == users[1]
+    with pytest.raises(Unknown, match="user"):
+        await accounts.user("nobody")
+
+
+async def test_what_a_user_may_is_changed_at_once_for_every_token_and_nothing_else_with_it(accounts: Accounts) -> None:
+    issued = await accounts.log_in("jo", "1234", address=HERE)
+    root = await accounts.user("root")
+    await accounts.change_user("jo", is_admin=True)
+    assert "admin" in (await accounts.log_in("jo", "1234", address=HERE)).scopes
+    await accounts.change_user("jo", is_active=False)
+    assert await scopes_of(accounts, issued.token) is None
+    found = await accounts.user("jo")
+    assert (found.is_admin, found.is_active) == (True, False)
+    await accounts.change_user("jo", is_admin=False, is_active=True)
+    assert await scopes_of(accounts, issued.token) == {"read", "write"}
+    assert await accounts.user("root") == root
+    with pytest.raises(Unknown, match="user"):
+        await accounts.change_user("nobody", is_active=True)
+
+
+async def test_a_log_in_that_needs_more_than_the_user_may_leaves_no_token(accounts: Accounts) -> None:
+    for _ in range(20):  # the password is right, so no attempt is used up
+        with pytest.raises(Forbidden):
+            await accounts.log_in("jo", "1234", address=HERE, needs="admin")
+    assert await accounts.list_tokens() == []
+    await accounts.log_in("root", "1234", address=HERE, needs="admin", label="page")
+    assert [row.label for row in await accounts.list_tokens()] == ["page"]
 
 
 # tokens

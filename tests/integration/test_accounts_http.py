@@ -16,6 +16,7 @@ from db.accounts import Accounts
 from db.pool import Dsns, make_pool
 from shared.http import problem
 from shared.http.auth import token_hash
+from shared.http.forms import URLENCODED
 from write_side.api import auth
 
 pytestmark = pytest.mark.anyio
@@ -111,7 +112,7 @@ async def test_unknown_wrong_and_inactive_are_answered_alike(
 
 async def test_missing_fields_are_named(client: httpx2.AsyncClient) -> None:
     required = ["This field is required."]
-    form = {"content-type": auth.URLENCODED}
+    form = {"content-type": URLENCODED}
     for answer in (
         await client.post(URL, json={}),
         await client.post(URL, content=b"", headers=form),
@@ -126,7 +127,7 @@ async def test_missing_fields_are_named(client: httpx2.AsyncClient) -> None:
 async def test_unknown_and_repeated_fields_are_refused(client: httpx2.AsyncClient) -> None:
     assert (await client.post(URL, json={**JO, "totp": "1"})).json()["totp"] == ["Unknown field."]
     twice = b"username=jo&username=root&password=1234"
-    answer = await client.post(URL, content=twice, headers={"content-type": auth.URLENCODED})
+    answer = await client.post(URL, content=twice, headers={"content-type": URLENCODED})
     assert answer.status_code == 400
     assert answer.json()["username"] == ["Given more than once."]
 
@@ -150,11 +151,11 @@ PART = b'--x\r\nContent-Disposition: form-data; name="username"'
         ("application/json", b"["),
         ("application/json", b"null"),
         ("application/json", b"\xff"),
-        (auth.URLENCODED, b"username=%00&password=%00"),
-        (auth.URLENCODED, b"username=%ed%a0%80&password=%ff"),
-        (auth.URLENCODED, b"username=jo&password=\xff"),
-        (auth.URLENCODED, b"username=jo&password=" + b"x" * 5000),
-        (auth.URLENCODED, b"&".join(b"a%d=" % n for n in range(50))),
+        (URLENCODED, b"username=%00&password=%00"),
+        (URLENCODED, b"username=%ed%a0%80&password=%ff"),
+        (URLENCODED, b"username=jo&password=\xff"),
+        (URLENCODED, b"username=jo&password=" + b"x" * 5000),
+        (URLENCODED, b"&".join(b"a%d=" % n for n in range(50))),
         (auth.MULTIPART, b"x"),
         (auth.MULTIPART + "; boundary=x", b"x"),
         (auth.MULTIPART + "; boundary=x", PART + b"\r\n\r\njo"),
@@ -178,7 +179,7 @@ async def test_surrogates_smuggled_in_by_a_charset_are_no_fault(client: httpx2.A
 
 
 async def test_too_large_a_body_is_413(client: httpx2.AsyncClient) -> None:
-    for kind in (auth.URLENCODED, auth.MULTIPART, "application/json"):
+    for kind in (URLENCODED, auth.MULTIPART, "application/json"):
         answer = await client.post(URL, content=b"x" * 100_001, headers={"content-type": kind})
         assert answer.status_code == 413
 

@@ -12,18 +12,17 @@ from uuid import UUID, uuid4
 import httpx2
 import psycopg
 import pytest
-from msgspec.structs import replace
 
 from cockpit.app import build_app
 from cockpit.services import Writers, writers
 from db.pool import Dsns
-from shared.core.errors import Invalid, PreconditionFailed, Unavailable
+from shared.core.errors import PreconditionFailed, Unavailable
 from shared.core.events import EntityRegistered, Kind, Metadata, entity_stream
 from shared.settings import Settings
 from tests.integration.proxy import proxied
 from write_side import ids
 from write_side.appends import Append
-from write_side.entity import Register, Revise
+from write_side.entity import Register, Revise, etag
 from write_side.handler import Handler, Outcome, Request
 from write_side.registry import RegisterType
 
@@ -78,9 +77,10 @@ def test_of_two_that_build_on_one_version_one_wins_through_whichever_process(dat
 
     async def work(one: Writers) -> None:
         async with writers(Dsns(database), SETTINGS) as two:
-            etag = (await one.handler.entity(uid, JOHN, REQUEST)).state.etag
+            first = await one.handler.entity(uid, JOHN, REQUEST)
+            tag = etag(first.state, first.now)
             for number in range(20):
-                request = Request(metadata=REQUEST.metadata, if_match=[etag])
+                request = Request(metadata=REQUEST.metadata, if_match=[tag])
                 answers = await asyncio.gather(
                     *(
                         side.handler.entity(uid, Revise(display_name=f"{side is one} {number}"), request)
@@ -90,8 +90,8 @@ def test_of_two_that_build_on_one_version_one_wins_through_whichever_process(dat
                 )
                 (won,) = [answer for answer in answers if isinstance(answer, Outcome)]
                 (lost,) = [answer for answer in answers if isinstance(answer, PreconditionFailed)]
-                etag = won.state.etag
-                assert lost.etag == etag
+                tag = etag(won.state, won.now)
+                assert lost.etag == tag
 
     with_writers(database, work)
 
@@ -124,7 +124,7 @@ def test_a_batch_whose_answer_was_lost_is_sent_again_and_is_there_once(database:
             outcome = await writing.handler.entity(uid, JOHN, REQUEST)
             proxy.cut_on = b"Johnny"
             outcome = await writing.handler.entity(uid, Revise(display_name="Johnny"), REQUEST)
-            assert (outcome.state.timeline.version, outcome.replayed, proxy.cuts) == (2, False, 3)
+            assert (outcome.state.version, outcome.replayed, proxy.cuts) == (2, False, 3)
 
     asyncio.run(run())
     assert fetch(database, "SELECT count(*), count(DISTINCT command_id), max(position) FROM log.event") == [(9, 9, 9)]
@@ -184,17 +184,18 @@ def test_a_full_queue_is_a_503_and_what_is_in_it_is_still_appended(database: str
     asyncio.run(run())
 
 
-def test_what_has_not_come_yet_by_the_clock_of_the_database_is_refused_as_future(database: str) -> None:
+def test_what_is_due_by_our_clock_alone_is_not_due(database: str) -> None:
+    scheduled = Revise(display_name="Scheduled", effective_at=datetime(2998, 1, 1, tzinfo=UTC))
+
     async def run() -> None:
         async with writers(Dsns(database), SETTINGS) as writing:
             await register_types(writing.handler)
-            ahead = Handler(
-                writing.handler._store,
-                writing.handler._batcher,
-                writing.handler._admission,
-                lambda: datetime(2999, 1, 1, tzinfo=UTC),
-            )
-            with pytest.raises(Invalid, match="future"):
-                await ahead.entity(uuid4(), replace(JOHN, effective_at=datetime(2998, 1, 1, tzinfo=UTC)), REQUEST)
+            parts = (writing.handler._store, writing.handler._batcher, writing.handler._admission)
+            ahead = Handler(*parts, lambda: datetime(2999, 1, 1, tzinfo=UTC))
+            uid = (await ahead.entity(uuid4(), JOHN, REQUEST)).state.entity_uid
+            await ahead.entity(uid, scheduled, REQUEST)
+            undated = Revise(display_name="Scheduled")
+            assert (await ahead.entity(uid, undated, REQUEST)).event_id is not None
+            assert (await ahead.entity(uid, undated, REQUEST)).event_id is None
 
     asyncio.run(run())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from db.pool import Dsns
 from projector.batch import BEHIND, Fenced
 from projector.rebuild import rebuild_offline
 from projector.verify import verify
-from projector.worker import Worker
 from shared.core.events import Event, Kind, TypeRegistered
 from tests import oracle
 from tests.acceptance.processes import running
@@ -24,36 +21,17 @@ from tests.integration.projecting import (
     JOHN,
     Histories,
     add,
+    come_true,
     execute,
     fetch,
     fold_all,
     projecting,
     revised,
+    run,
     tables,
     tamper,
+    working,
 )
-
-
-@asynccontextmanager
-async def working(conninfo: str, poll_seconds: float = 30) -> AsyncIterator[Worker]:
-    """Give a worker at work."""
-    worker = Worker(Dsns(conninfo).of("project"), poll_seconds=poll_seconds, batch_events=100)
-    task = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        await task
-
-
-async def come_true(condition: Callable[[], object], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # the database has no event for it
-            await asyncio.sleep(0.02)
-
-
-def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(work)
 
 
 def checkpoint(conninfo: str) -> int:
@@ -137,7 +115,11 @@ BAD = {
     "an unknown type": ("UPDATE {} SET type = 'EntityVanished' WHERE position = 2", "EntityVanished"),
     "a later schema version": ("UPDATE {} SET schema_version = 99 WHERE position = 2", "schema version 99"),
     "a payload of another shape": ("UPDATE {} SET payload = '{{\"data\": 1}}' WHERE position = 2", "Expected"),
-    "an instant before the last": ("UPDATE {} SET effective_at = '2000-01-01' WHERE position = 2", "later than"),
+    "a cancellation of nothing": (
+        "UPDATE {} SET type = 'EventCancelled', payload = json_build_object('context', '{{}}'::json, 'data',"  # noqa: ISC004
+        " json_build_object('event_id', event_id)) WHERE position = 2",
+        "of which nothing stands",
+    ),
 }
 
 

@@ -109,7 +109,7 @@ def test_at_an_instant_it_is_what_it_was_with_the_details_of_then(client: TestCl
     assert [d["detail_value"] for d in at["entity_details"]] == ["jane@new.example", "1"]
 
 
-@pytest.mark.parametrize("path", [f"{uid(99)}", "nonsense", f"{{{uid(1)}}}", f"{uid(1)}?as_of=2023-12-31"])
+@pytest.mark.parametrize("path", [f"{uid(99)}", "nonsense", f"{{{uid(1)}}}", f"{uid(1)}?position=0"])
 def test_what_does_not_exist_is_404(client: TestClient, path: str) -> None:
     answer = client.get(f"{ENTITIES}/{path}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -220,8 +220,11 @@ def test_uncounted_pages_say_whether_another_follows(client: TestClient) -> None
         ("min_position=9223372036854775808", "min_position", "less_than_equal"),
         ("as_of=tomorrow", "as_of", "invalid_instant"),
         ("as_of=0001-01-01T00:00:00%2B14:00", "as_of", "invalid_instant"),
-        ("known_at=2024-01-01", "known_at", "not_supported_yet"),
-        ("cursor=abc", "cursor", "not_supported_yet"),
+        ("known_at=2999-01-01", "known_at", "future"),
+        ("known_at=2024-01-01&position=1", "known_at", "repeated"),
+        ("position=-1", "position", "not_whole"),
+        ("cursor=abc", "cursor", "invalid_cursor"),
+        ("cursor=*&page=2", "page", "repeated"),
         ("external_id=abc", "external_id", "not_supported_yet"),
         ("nonsense=1", "nonsense", "unknown"),
         ("page=1&page=2", "page", "repeated"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
@@ -36,6 +37,8 @@ def client(clone: Clone) -> Iterator[TestClient]:
                     request_id=f"request-{number}",
                     ip_address="127.0.0.1",
                     user_agent=None,
+                    event_id=UUID(int=number),
+                    reason="A slip" if number == 6 else None,
                 )
         with reading(conninfo) as client:
             yield client
@@ -73,6 +76,8 @@ def test_an_entry_says_who_what_and_by_which_request(client: TestClient) -> None
             "ip_address": "127.0.0.1",
             "user_agent": None,
             "position": 6,
+            "event_id": str(UUID(int=6)),
+            "reason": "A slip",
         }
     ]
     assert client.get(f"{AUDIT}?request_id=request-1", headers=ME).json()["results"][0]["before_value"] is None

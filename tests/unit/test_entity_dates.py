@@ -26,7 +26,7 @@ from shared.core.events import (
     Until,
 )
 from tests.given import JOHN, dated, day, given, replace_john
-from write_side.entity import Cancel, Command, Register, Reopen, Retire, Revise, holds_until
+from write_side.entity import Cancel, Command, Register, Reopen, Retire, Revise, holds_between
 
 MARRIED = EntityRevised(display_name="John Smith")
 SINCE_1 = dated(day(1), JOHN)
@@ -156,14 +156,13 @@ def test_a_retirement_may_be_bounded_and_details_and_values_go_on_after_it() -> 
     away.when(Revise(display_name="A", effective_at=day(150))).then(EntityRevised(display_name="A"))
 
 
-def test_a_decision_holds_until_the_next_change_point_falls_due() -> None:
-    scheduled = given(
-        SINCE_1, dated(day(150), MARRIED), dated(day(120), EntityRevised(details={"EMAIL": "a"}), day(130))
-    )
-    assert holds_until(scheduled.entity, Retire(), day(110)) == day(120)
-    assert holds_until(scheduled.entity, Retire(), day(120)) == day(130)
-    assert holds_until(scheduled.entity, Retire(effective_until=day(125)), day(120)) == day(125)
-    assert holds_until(scheduled.entity, Retire(), day(150)) is None
+def test_a_decision_holds_between_two_scheduled_change_points() -> None:
+    mail = dated(day(120), EntityRevised(details={"EMAIL": "a"}), day(130))
+    scheduled = given(SINCE_1, dated(day(150), MARRIED), mail)
+    assert holds_between(scheduled.entity, Retire(), day(110)) == (None, day(120))
+    assert holds_between(scheduled.entity, Retire(), day(120)) == (day(120), day(130))
+    assert holds_between(scheduled.entity, Retire(effective_until=day(125)), day(121)) == (day(120), day(125))
+    assert holds_between(scheduled.entity, Retire(), day(150)) == (day(150), None)
 
 
 def test_a_type_may_be_registered_for_a_time_alone() -> None:

@@ -48,7 +48,7 @@ def _command(state: Given, intent: tuple[type[Command], dict[str, Any], dict[str
     at = None if age is None else state.now - timedelta(days=age)
     until = (at or state.now) + timedelta(days=length) if isinstance(length, int) else length
     said = {Register: all_of_it, Replace: all_of_it, Revise: some_of_it, Reopen: some_of_it, Retire: {}}[cls]
-    return cls(**said, effective_at=at, effective_until=until)
+    return cls(**said, effective_at=at, effective_until=until)  # type: ignore[call-arg]  # Cancel is seen to above
 
 
 @st.composite

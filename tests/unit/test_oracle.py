@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +15,13 @@ from psycopg.types.json import Json
 
 from shared.core.events import (
     REGISTRY_STREAM,
+    Context,
+    EntityRegistered,
     EntityReopened,
     EntityRetired,
     EntityRevised,
     Event,
+    EventCancelled,
     entity_stream,
 )
 from tests import oracle
@@ -34,6 +37,22 @@ HISTORY: list[tuple[Event, datetime | None]] = [
     (EntityRetired(), day(12)),
     (EntityReopened(), None),
 ]
+MARY = UUID("018f0000-0000-7000-8000-000000000002")
+MARYS = entity_stream(MARY)
+SCHEDULED = datetime(2200, 1, 1, tzinfo=UTC)
+CORRECTED: list[Append] = [
+    Append(stream=MARYS, events=[EntityRegistered("Mary", "PERSON", {"EMAIL": "m@example.com"})], effective_at=day(1)),
+    Append(stream=MARYS, events=[EntityRevised(display_name="May", details={"EMAIL": "x"})], effective_at=day(9)),
+    Append(
+        stream=MARYS,
+        events=[EntityRevised(display_name="Bo", details={"EMAIL": None})],
+        effective_at=day(3),
+        effective_until=day(5),
+        context=Context(reason="a letter came late"),
+    ),
+    Append(stream=MARYS, events=[EntityRevised(display_name="Moll")], effective_at=SCHEDULED),
+]
+"""A correction for a while, and a change that is to come; a wrong name follows, and is cancelled."""
 FIRST = len(TYPES) + 1  # the position of the first event of John's
 
 
@@ -46,8 +65,11 @@ def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(database) as connection:
         append(connection, *(Append(stream=REGISTRY_STREAM, events=[event]) for event in TYPES))
         append(connection, *(Append(stream=JOHNS, events=[event], effective_at=at) for event, at in HISTORY))
+        append(connection, *CORRECTED)
+        wrong = Append(stream=MARYS, events=[EntityRevised(display_name="Wrong")], effective_at=day(7))
+        append(connection, wrong, Append(stream=MARYS, events=[EventCancelled(wrong.event_id)]))
         log = read_log(connection)
-        for table, rows in oracle.expected_tables(log).items():
+        for table, rows in oracle.expected_tables(log, log[-1].recorded_at).items():
             for row in rows:
                 insert(connection, table, row)
         set_checkpoint(connection, len(log))
@@ -57,7 +79,8 @@ def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
 
 def set_checkpoint(connection: psycopg.Connection[Any], position: int) -> None:
     connection.execute(
-        "UPDATE read_model.checkpoint c SET position = e.position, recorded_at = e.recorded_at"
+        "UPDATE read_model.checkpoint c"
+        " SET position = e.position, recorded_at = e.recorded_at, clock_at = e.recorded_at"
         " FROM log.event e WHERE e.position = %s",
         [position],
     )
@@ -92,8 +115,10 @@ def unguard(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def expected(connection: psycopg.Connection[Any], table: str) -> list[dict[str, Any]]:
-    return oracle.expected_tables(read_log(connection))[table]
+def expected(connection: psycopg.Connection[Any], table: str, uid: UUID = UID) -> list[dict[str, Any]]:
+    log = read_log(connection)
+    rows = oracle.expected_tables(log, log[-1].recorded_at)[table]
+    return [row for row in rows if row.get("entity_uid", uid) == uid]
 
 
 def test_tables_that_are_what_the_log_says_pass(connection: psycopg.Connection[Any]) -> None:
@@ -140,6 +165,45 @@ def test_the_audit_of_a_history(connection: psycopg.Connection[Any]) -> None:
     assert [e["audit_id"] & 0xFFFF for e in entries] == [0, 1, 0, 1, 2, 0, 1, 0, 1, 0, 1]
 
 
+SECOND = FIRST + len(HISTORY)  # the position of the first event of Mary's
+
+
+def test_the_rows_of_a_history_that_was_corrected(connection: psycopg.Connection[Any]) -> None:
+    rows = expected(connection, "entity_version", MARY)
+    assert [(r["id"] >> 16, r["display_name"], r["valid_from"], r["valid_to"], r["is_current"]) for r in rows] == [
+        (SECOND + 2, "Mary", day(1), day(3), False),
+        (SECOND + 2, "Bo", day(3), day(5), False),
+        (SECOND + 5, "Mary", day(5), day(9), False),
+        (SECOND + 1, "May", day(9), SCHEDULED, True),
+        (SECOND + 3, "Moll", SCHEDULED, None, False),
+    ]
+    superseded = expected(connection, "entity_version_superseded", MARY)
+    assert [
+        (r["id"] >> 16, r["display_name"], r["valid_from"], r["valid_to"], r["recorded_to_position"])
+        for r in superseded
+    ] == [
+        (SECOND, "Mary", day(1), day(9), SECOND + 2),
+        (SECOND + 2, "Mary", day(5), day(9), SECOND + 4),
+        (SECOND + 4, "Mary", day(5), day(7), SECOND + 5),
+        (SECOND + 4, "Wrong", day(7), day(9), SECOND + 5),
+    ]
+    (head,) = expected(connection, "entity_head", MARY)
+    assert (head["change_points"], head["schedule"]) == (4 + 2 + 2 * 2 + 1, [SCHEDULED])
+
+
+def test_the_audit_of_a_correction_tells_the_first_instant_that_is_not_what_it_was(
+    connection: psycopg.Connection[Any],
+) -> None:
+    entries = [e for e in expected(connection, "audit_entry", MARY) if e["position"] > SECOND + 1]
+    assert [(e["audit_id"] - (SECOND << 16), e["before_value"], e["after_value"], e["reason"]) for e in entries] == [
+        (2 << 16, {"display_name": "Mary"}, {"display_name": "Bo"}, "a letter came late"),
+        ((2 << 16) + 1, {"detail_value": "m@example.com"}, None, "a letter came late"),
+        (3 << 16, {"display_name": "May"}, {"display_name": "Moll"}, None),
+        (4 << 16, {"display_name": "Mary"}, {"display_name": "Wrong"}, None),
+        (5 << 16, {"display_name": "Wrong"}, {"display_name": "Mary"}, None),
+    ]
+
+
 def test_the_registry_folds_into_both_tables_of_types(connection: psycopg.Connection[Any]) -> None:
     rows = expected(connection, "entity_type") + expected(connection, "detail_type")
     active = {row["code"]: row["is_active"] for row in rows}
@@ -149,7 +213,7 @@ def test_the_registry_folds_into_both_tables_of_types(connection: psycopg.Connec
 def another(column: str, value: Any) -> Any:
     """Return a value of the column's type that is not this one."""
     if value is None:
-        instants = {"valid_to", "retired_at", "effective_until"}
+        instants = {"valid_to", "asserted_to", "effective_until"}
         return (
             day(50) if column in instants else 7 if column.endswith("_position") else {} if "_value" in column else "x"
         )
@@ -159,6 +223,8 @@ def another(column: str, value: Any) -> Any:
         return UUID(int=value.int + 1000)
     if isinstance(value, dict):
         return {**value, "x": "y"}
+    if isinstance(value, list):
+        return [*value, day(50)]
     return value + {int: 1000, str: "x", bytes: b"x", datetime: timedelta(microseconds=1)}[type(value)]
 
 

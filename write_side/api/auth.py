@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Annotated, Any, TypeVar
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
 from msgspec import Struct
@@ -14,16 +13,15 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from db.accounts import Accounts
 from db.passwords import PASSWORD_CHARACTERS
-from shared.core.errors import FieldError, Forbidden, Invalid, Unauthenticated, invalid
+from shared.core.errors import FieldError, Forbidden, Invalid, Unauthenticated
 from shared.http.auth import authorize, token_hash
+from shared.http.forms import FORM_FIELDS, URLENCODED, malformed, urlencoded
 from shared.http.openapi import JSON
 from shared.http.requests import Body, Query, field_errors, read_body, read_bytes, read_query
 from shared.http.routes import operation
 from shared.http.shapes import Instant, encode
 
-URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-FORM_FIELDS = 10
 
 Given = TypeVar("Given", str, SecretStr)
 
@@ -122,7 +120,7 @@ async def _read_credentials(request: Request) -> Credentials:
     read_query(request, Query)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == URLENCODED:
-        pairs = _urlencoded(await read_bytes(request))
+        pairs = urlencoded(await read_bytes(request))
     elif kind == MULTIPART:
         pairs = await _multipart(request, await read_bytes(request))
     else:
@@ -136,13 +134,6 @@ async def _read_credentials(request: Request) -> Credentials:
         raise Invalid(field_errors(error)) from None
 
 
-def _urlencoded(raw: bytes) -> list[tuple[str, Any]]:
-    try:
-        return list(parse_qsl(raw.decode(), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS))
-    except ValueError:
-        raise _malformed() from None
-
-
 async def _multipart(request: Request, raw: bytes) -> list[tuple[str, Any]]:
     async def stream() -> AsyncGenerator[bytes, None]:
         yield raw
@@ -150,14 +141,10 @@ async def _multipart(request: Request, raw: bytes) -> list[tuple[str, Any]]:
     try:
         form = await MultiPartParser(request.headers, stream(), max_files=0, max_fields=FORM_FIELDS).parse()
     except (MultiPartException, ValueError):  # a charset that cannot decode is a ValueError
-        raise _malformed() from None
+        raise malformed() from None
     return form.multi_items()
 
 
 def _repeated(pairs: list[tuple[str, Any]]) -> list[str]:
     names = [name for name, _ in pairs]
     return sorted({name for name in names if names.count(name) > 1})
-
-
-def _malformed() -> Invalid:
-    return invalid("non_field_errors", "Malformed form.", "malformed_form")

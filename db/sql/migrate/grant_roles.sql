@@ -15,6 +15,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA read_mode
 
 -- the reader writes nothing
 GRANT SELECT ON log.event TO cockpit_reader;
+GRANT EXECUTE ON FUNCTION log.position_at TO cockpit_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA read_model TO cockpit_reader;
 GRANT SELECT ON auth.token TO cockpit_reader;
 GRANT SELECT (username, is_admin, is_active) ON auth.account TO cockpit_reader;

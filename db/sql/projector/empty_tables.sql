@@ -1,2 +1,3 @@
 -- Empty the whole read model; called by projector/rebuild.py.
-TRUNCATE entity_head, entity_version, entity_detail_version, entity_type, detail_type, audit_entry, parked_event
+TRUNCATE entity_head, entity_version, entity_version_superseded, entity_detail_version, entity_detail_version_superseded,
+         entity_type, detail_type, audit_entry, parked_event

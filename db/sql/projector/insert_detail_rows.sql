@@ -1,10 +1,11 @@
--- Open detail rows; called by projector/rows.py after the rows before them were closed.
+-- Open detail rows; called by projector/rows.py after the rows before them were closed or superseded.
 INSERT INTO entity_detail_version (
     id, entity_uid, detail_type, detail_value, hashdiff, valid_from, valid_to, is_current, asserted_to,
     recorded_from_position, valid_to_known_position, created_at, updated_at, actor
 )
-SELECT t.id, t.entity_uid, t.detail_type, t.detail_value, t.hashdiff, t.valid_from, t.valid_to, t.valid_to IS NULL,
-       t.asserted_to, t.recorded_from_position, t.valid_to_known_position, t.created_at, t.updated_at, t.actor
+SELECT t.id, t.entity_uid, t.detail_type, t.detail_value, t.hashdiff, t.valid_from, t.valid_to,
+       t.valid_from <= %(clock)s::timestamptz AND coalesce(t.valid_to > %(clock)s::timestamptz, true), t.asserted_to,
+       t.recorded_from_position, t.valid_to_known_position, t.created_at, t.updated_at, t.actor
 FROM unnest(
     %(id)s::bigint[], %(entity_uid)s::uuid[], %(detail_type)s::text[], %(detail_value)s::text[], %(hashdiff)s::text[],
     %(valid_from)s::timestamptz[], %(valid_to)s::timestamptz[], %(asserted_to)s::timestamptz[],

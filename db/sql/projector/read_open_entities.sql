@@ -1,5 +1,8 @@
--- The open entity rows of some entities; called by projector/states.py.
-SELECT id, entity_uid, display_name, entity_type, hashdiff, valid_from, asserted_to, recorded_from_position,
-       created_at, updated_at, actor
-FROM entity_version
-WHERE entity_uid = ANY (%(uids)s::uuid[]) AND is_current
+-- The open entity rows of some entities, current or to come: the last ones; called by projector/states.py.
+SELECT v.id, v.entity_uid, v.display_name, v.entity_type, v.hashdiff, v.valid_from, v.asserted_to,
+       v.recorded_from_position, v.created_at, v.updated_at, v.actor
+FROM unnest(%(uids)s::uuid[]) AS t (entity_uid),
+     LATERAL (
+         SELECT * FROM entity_version e WHERE e.entity_uid = t.entity_uid ORDER BY e.valid_from DESC LIMIT 1
+     ) AS v
+WHERE v.valid_to IS NULL

@@ -1,7 +1,8 @@
 -- Close entity rows, or note that they were asserted again; called by projector/rows.py before any insert.
 UPDATE entity_version v
-SET valid_to = t.valid_to, is_current = t.valid_to IS NULL, asserted_to = t.asserted_to,
-    valid_to_known_position = t.valid_to_known_position, updated_at = t.updated_at
+SET valid_to = t.valid_to, asserted_to = t.asserted_to, valid_to_known_position = t.valid_to_known_position,
+    updated_at = t.updated_at,
+    is_current = v.valid_from <= %(clock)s::timestamptz AND coalesce(t.valid_to > %(clock)s::timestamptz, true)
 FROM unnest(
     %(id)s::bigint[], %(valid_to)s::timestamptz[], %(asserted_to)s::timestamptz[],
     %(valid_to_known_position)s::bigint[], %(updated_at)s::timestamptz[]

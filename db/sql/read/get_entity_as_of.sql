@@ -1,8 +1,10 @@
 -- One entity at an instant: the last version begun by then, ended or not, and the details of the instant;
 -- for ReadModel.entity.
-SELECT c.position, %(as_of)s::timestamptz AS as_of,
-       h.last_event_id, h.change_points,
+SELECT c.position, %(as_of)s::timestamptz AS as_of, greatest(now(), c.recorded_at, c.clock_at) AS now,
+       NULL::uuid, NULL::bigint,
        CASE WHEN e.valid_to <= %(as_of)s::timestamptz THEN e.valid_to END AS retired_at,
+       CASE WHEN e.id IS NULL
+            THEN (SELECT min(f.valid_from) FROM entity_version f WHERE f.entity_uid = h.entity_uid) END AS starts_at,
        e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff,
        d.id, d.detail_type, d.detail_value, d.valid_from, d.valid_to, d.hashdiff
 FROM checkpoint c

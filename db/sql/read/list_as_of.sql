@@ -12,26 +12,24 @@ WITH page AS (
       AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
       AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
-      AND (%(detail_hash)s::text IS NULL OR EXISTS (
-          SELECT FROM entity_detail_version f
-          WHERE f.entity_uid = h.entity_uid AND f.detail_type = %(detail_type)s::text
-            AND f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
-            AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz)))
+      AND (%(detail_hash)s::text IS NULL OR h.entity_uid = ANY (ARRAY(
+          SELECT f.entity_uid FROM entity_detail_version f
+          WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
+            AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz))))
     ORDER BY h.entity_uid
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
-SELECT c.position, %(as_of)s::timestamptz AS as_of,
+SELECT c.position, %(as_of)s::timestamptz AS as_of, greatest(now(), c.recorded_at, c.clock_at) AS now,
        CASE WHEN %(counted)s::boolean THEN (
            SELECT count(*) FROM entity_version e
            WHERE e.valid_from <= %(as_of)s::timestamptz
              AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
              AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
              AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
-             AND (%(detail_hash)s::text IS NULL OR EXISTS (
-                 SELECT FROM entity_detail_version f
-                 WHERE f.entity_uid = e.entity_uid AND f.detail_type = %(detail_type)s::text
-                   AND f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
-                   AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz)))
+             AND (%(detail_hash)s::text IS NULL OR e.entity_uid = ANY (ARRAY(
+                 SELECT f.entity_uid FROM entity_detail_version f
+                 WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
+                   AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz))))
        ) END AS count,
        CASE WHEN %(type)s::text IS NOT NULL
                  AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'

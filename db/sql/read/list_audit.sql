@@ -1,5 +1,6 @@
--- A page of the audit trail, newest first; for ReadModel.audit. It is planned anew for each question, so a filter that
--- is NULL costs nothing and the others find their index.
+-- A page of the audit trail, newest first, up to a position where one is asked for; for ReadModel.audit. It is planned
+-- anew for each question, so a filter that is NULL costs nothing and the others find their index. Backwards it is the
+-- page before a key.
 WITH found AS NOT MATERIALIZED (
     SELECT * FROM audit_entry
     WHERE (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
@@ -8,13 +9,22 @@ WITH found AS NOT MATERIALIZED (
       AND (%(request_id)s::text IS NULL OR request_id = %(request_id)s::text)
       AND (%(from)s::timestamptz IS NULL OR recorded_at >= %(from)s::timestamptz)
       AND (%(to)s::timestamptz IS NULL OR recorded_at < %(to)s::timestamptz)
+      AND (%(known)s::bigint IS NULL OR audit_id < (SELECT least(%(known)s::bigint, position) + 1 FROM checkpoint
+                                                    WHERE name = 'read_model') * 65536)
 ), page AS (
-    SELECT * FROM found ORDER BY audit_id DESC LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+    SELECT * FROM found
+    WHERE %(after_number)s::bigint IS NULL
+       OR CASE WHEN %(backward)s::boolean THEN audit_id > %(after_number)s::bigint
+               ELSE audit_id < %(after_number)s::bigint END
+    ORDER BY CASE WHEN NOT %(backward)s::boolean THEN audit_id END DESC,
+             CASE WHEN %(backward)s::boolean THEN audit_id END
+    LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
-SELECT c.position, coalesce(%(as_of)s::timestamptz, greatest(now(), c.recorded_at)) AS as_of,
+SELECT c.position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greatest(now(), c.recorded_at)) AS as_of,
        CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
        page.audit_id, page.actor, page.recorded_at, page.entity_uid, page.table_name, page.operation, page.detail_code,
-       page.before_value::text, page.after_value::text, page.request_id, page.ip_address, page.user_agent, page.position
+       page.before_value::text, page.after_value::text, page.request_id, page.ip_address, page.user_agent,
+       page.position, page.event_id, page.reason
 FROM checkpoint c
 LEFT JOIN page ON true
 WHERE c.name = 'read_model'

@@ -1,17 +1,44 @@
 -- A page of what exists now, newest first, straight off its index; for ReadModel.entities without any filter.
-WITH page AS (
+-- What fell due since the flags were brought up to date is not flagged yet, and what ended since still is.
+WITH moment AS MATERIALIZED (
+    SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
+), due_details AS MATERIALIZED (
+    SELECT v.* FROM entity_detail_version v, moment
+    WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
+), due AS (
     SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
-    FROM entity_version WHERE is_current
+    FROM entity_version, moment
+    WHERE NOT is_current
+      AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
+), page AS (
+    SELECT * FROM (
+        (SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
+         FROM entity_version
+         WHERE is_current AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
+         ORDER BY valid_from DESC, entity_uid
+         LIMIT %(limit)s::bigint + %(offset)s::bigint)
+        UNION ALL
+        SELECT * FROM due
+    ) AS existing
     ORDER BY valid_from DESC, entity_uid
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
-SELECT c.position, greatest(now(), c.recorded_at) AS as_of,
-       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM entity_version WHERE is_current) END AS count,
+SELECT c.position, c.now AS as_of, c.now,
+       CASE WHEN %(counted)s::boolean THEN
+           (SELECT count(*) FROM entity_version WHERE is_current)
+           + (SELECT count(*) FROM due)
+           - (SELECT count(*) FROM entity_version
+              WHERE is_current AND valid_to > c.clock_at AND valid_to <= c.now)
+       END AS count,
        NULL::text AS refused,
        page.id, page.entity_uid, page.display_name, page.entity_type, page.valid_from, page.valid_to, page.hashdiff,
        d.id, d.detail_type, d.detail_value, d.valid_from, d.valid_to, d.hashdiff
-FROM checkpoint c
+FROM moment c
 LEFT JOIN page ON true
-LEFT JOIN entity_detail_version d ON d.entity_uid = page.entity_uid AND d.is_current
-WHERE c.name = 'read_model'
+LEFT JOIN LATERAL (
+    SELECT * FROM entity_detail_version v
+    WHERE v.entity_uid = page.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
+    UNION ALL
+    SELECT * FROM due_details v WHERE v.entity_uid = page.entity_uid
+) d ON true
 ORDER BY page.valid_from DESC, page.entity_uid, d.detail_type COLLATE "C"

@@ -1,25 +1,55 @@
 -- A page of what exists now, by any filter in any order; for ReadModel.entities. It is planned anew for each question,
--- so a filter that is NULL costs nothing and the order is the one asked for.
-WITH found AS NOT MATERIALIZED (
+-- so a filter that is NULL costs nothing and the order is the one asked for. What fell due since the flags were brought
+-- up to date is not flagged yet, and what ended since still is.
+WITH moment AS MATERIALIZED (
+    SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
+), due_details AS MATERIALIZED (
+    SELECT v.* FROM entity_detail_version v, moment
+    WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
+), holders AS (
+    SELECT entity_uid FROM entity_detail_version
+    WHERE is_current AND hashdiff = %(detail_hash)s::text
+      AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
+    UNION ALL
+    SELECT entity_uid FROM entity_detail_version
+    WHERE NOT is_current AND hashdiff = %(detail_hash)s::text
+      AND valid_from > (SELECT clock_at FROM moment) AND valid_from <= (SELECT now FROM moment)
+      AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
+), flagged AS NOT MATERIALIZED (
     SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff, search_name
     FROM entity_version
-    WHERE is_current
+    WHERE is_current AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
       AND (%(pattern)s::text IS NULL OR search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR entity_type = %(type)s::text)
-      AND (%(detail_hash)s::text IS NULL OR entity_uid = ANY (ARRAY(
-          SELECT f.entity_uid FROM entity_detail_version f WHERE f.is_current AND f.hashdiff = %(detail_hash)s::text)))
+      AND (%(detail_hash)s::text IS NULL OR entity_uid = ANY (ARRAY(SELECT h.entity_uid FROM holders h)))
+), due AS (
+    SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff, search_name
+    FROM entity_version
+    WHERE NOT is_current AND valid_from > (SELECT clock_at FROM moment) AND valid_from <= (SELECT now FROM moment)
+      AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
+      AND (%(pattern)s::text IS NULL OR search_name LIKE %(pattern)s::text)
+      AND (%(type)s::text IS NULL OR entity_type = %(type)s::text)
+      AND (%(detail_hash)s::text IS NULL OR entity_uid = ANY (ARRAY(SELECT h.entity_uid FROM holders h)))
 ), page AS (
     SELECT *, row_number() OVER () AS place
     FROM (
-        SELECT * FROM found
+        SELECT * FROM (
+            (SELECT * FROM flagged
+             ORDER BY CASE WHEN %(order)s::text = '-valid_from' THEN valid_from END DESC,
+                      CASE WHEN %(order)s::text = 'display_name' THEN search_name END COLLATE "C",
+                      entity_uid
+             LIMIT %(limit)s::bigint + %(offset)s::bigint)
+            UNION ALL
+            SELECT * FROM due
+        ) AS existing
         ORDER BY CASE WHEN %(order)s::text = '-valid_from' THEN valid_from END DESC,
                  CASE WHEN %(order)s::text = 'display_name' THEN search_name END COLLATE "C",
                  entity_uid
         LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
     ) AS in_order
 )
-SELECT c.position, greatest(now(), c.recorded_at) AS as_of,
-       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
+SELECT c.position, c.now AS as_of, c.now,
+       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM flagged) + (SELECT count(*) FROM due) END AS count,
        CASE WHEN %(type)s::text IS NOT NULL
                  AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'
             WHEN %(detail_type)s::text IS NOT NULL
@@ -27,8 +57,12 @@ SELECT c.position, greatest(now(), c.recorded_at) AS as_of,
        END AS refused,
        page.id, page.entity_uid, page.display_name, page.entity_type, page.valid_from, page.valid_to, page.hashdiff,
        d.id, d.detail_type, d.detail_value, d.valid_from, d.valid_to, d.hashdiff
-FROM checkpoint c
+FROM moment c
 LEFT JOIN page ON true
-LEFT JOIN entity_detail_version d ON d.entity_uid = page.entity_uid AND d.is_current
-WHERE c.name = 'read_model'
+LEFT JOIN LATERAL (
+    SELECT * FROM entity_detail_version v
+    WHERE v.entity_uid = page.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
+    UNION ALL
+    SELECT * FROM due_details v WHERE v.entity_uid = page.entity_uid
+) d ON true
 ORDER BY page.place, d.detail_type COLLATE "C"

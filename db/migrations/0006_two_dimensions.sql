@@ -64,8 +64,26 @@ UPDATE read_model.audit_entry a SET event_id = e.event_id, reason = e.payload ->
     FROM log.event e WHERE e.position = a.position;
 ALTER TABLE read_model.audit_entry ALTER COLUMN event_id SET NOT NULL;
 
--- Up to when it is known which events had been recorded.
+ALTER TABLE read_model.entity_head ALTER COLUMN registered_at DROP NOT NULL; -- what registered it may be cancelled
+
+-- Up to when it is known which events had been recorded, all of them projected. And is_current is exact at an instant,
+-- of an empty read model too.
 ALTER TABLE read_model.checkpoint ADD COLUMN settled_at timestamptz NOT NULL DEFAULT '-infinity';
+UPDATE read_model.checkpoint SET settled_at = recorded_at, clock_at = greatest(clock_at, recorded_at, now());
+
+-- An instant up to which no event will be recorded any more, where the log ends at this position; NULL where it does not.
+-- Whoever appends takes the clock under the same lock: what comes is later. Raises lock_not_available, rather than
+-- wait for one who hangs.
+CREATE FUNCTION log.settled_at(last bigint) RETURNS timestamptz LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(4011, 1);  -- a statement of its own: the next one reads what is committed by now
+    RETURN (
+        SELECT greatest(clock_timestamp() - interval '1 microsecond', max(h.recorded_at))
+        FROM (SELECT e.position, e.recorded_at FROM log.event e ORDER BY e.position DESC LIMIT 1) h
+        HAVING coalesce(max(h.position), 0) = last
+    );
+END $$;
 
 -- The last position recorded at or before an instant, 0 before the first: positions are gapless and recorded_at rises
 -- with them, so a search by halves needs no index.

@@ -1,0 +1,57 @@
+"""What time alone changes: which rows are current, and up to when it is known what was recorded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import psycopg
+from msgspec import Struct
+
+from db.queries import statement
+
+if TYPE_CHECKING:
+    from db.pool import Connection
+
+
+class Outlook(Struct, frozen=True):
+    """When a row next begins or ceases to be current, in how many seconds; whether settled_at is of some time ago."""
+
+    due_at: datetime | None
+    seconds: float | None
+    is_unsettled: bool
+
+
+async def look_ahead(connection: Connection) -> Outlook:
+    """Return what is to come, as the database's clock has it."""
+    cursor = await connection.execute(statement("projector/read_outlook"), prepare=True)
+    row = await cursor.fetchone()
+    return Outlook(None, None, is_unsettled=False) if row is None else Outlook(*row)
+
+
+async def flip_current(connection: Connection, after: datetime, clock: datetime) -> int:
+    """Bring is_current from one instant to a later one, in the caller's transaction; return how many rows changed.
+
+    They are cleared before others are set: only one row of a group may be current at a time.
+    """
+    flipped = 0
+    parameters = {"after": after, "clock": clock}
+    for name in ("projector/clear_current", "projector/set_current"):
+        cursor = await connection.execute(statement(name), parameters, prepare=True)
+        row = await cursor.fetchone()
+        flipped += row[0] if row else 0
+    return flipped
+
+
+async def settled(connection: Connection, position: int) -> datetime | None:
+    """Return up to when it is certain that nothing is recorded after this position; None where that cannot be said now.
+
+    The append lock is held while the clock and the end of the log are read, and not while anything is written.
+    """
+    try:
+        cursor = await connection.execute(statement("projector/read_settled"), {"position": position}, prepare=True)
+        row = await cursor.fetchone()
+    except psycopg.errors.LockNotAvailable:  # an append takes its time: what it records is not known yet
+        return None
+    instant: datetime | None = row[0] if row else None
+    return instant

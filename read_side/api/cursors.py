@@ -1,0 +1,85 @@
+"""Cursors: pages by key, all of them at the point of the first one, so that those of a moving table join up exactly.
+
+`cursor=*` asks for the first page; `next` and `previous` are URLs from then on. What a cursor says is for nobody but
+this file: where its page begins, what it is pinned to, and which other parameters it belongs to.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from read_side.questions import Key
+from shared.core.errors import invalid
+from shared.http.paging import link
+from shared.http.shapes import Page
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+    from read_side.queries import Found
+    from read_side.questions import Slice
+
+FIRST = "*"
+FREE = {"cursor", "page", "page_size", "count", "min_position"}
+"""The parameters that say nothing about what the list holds: they may change from page to page."""
+DIGEST_CHARACTERS = 16
+
+
+class Cursor(Struct, frozen=True, array_like=True):
+    """Where a page begins: after its key, or before it; what counts as now, what was known; and the count."""
+
+    digest: str
+    now: Annotated[datetime, Meta(tz=True)]
+    position: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    key: Key
+    backward: bool
+    count: int | None
+
+
+def read_cursor(request: Request, text: str) -> Cursor | None:
+    """Return a cursor that one of our pages linked to, None for that of a first page.
+
+    Raises Invalid for what is none, and for one that belongs to another question.
+    """
+    if text == FIRST:
+        return None
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        cursor = msgspec.json.decode(urlsafe_b64decode(padded.encode("ascii")), type=Cursor)
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise invalid("cursor", "Not a cursor: begin with *, and follow next and previous.", "invalid_cursor") from None
+    if cursor.digest != _digest(request):
+        raise invalid("cursor", "It belongs to another list, or to other parameters.", "other_cursor")
+    return cursor
+
+
+def page_by_key(request: Request, found: Found[Any], part: Slice) -> Page[Any]:
+    """Return the page with links to its neighbours; of its items one more than its size is left out."""
+    more = len(found.items) > part.size
+    items = found.items[-part.size :] if part.backward else found.items[: part.size]
+    follows, precedes = (True, more) if part.backward else (more, part.after is not None)
+    count = part.total if found.count is None and part.counted else found.count
+
+    def to(item: Any, *, backward: bool) -> str:  # noqa: ANN401  # an item of any list
+        assert found.now is not None and found.key is not None  # noqa: S101, PT018  # a list in pages has both
+        cursor = Cursor(_digest(request), found.now, found.position, found.key(item), backward, count)
+        return link(request, cursor=urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("="), page=None)
+
+    return Page(
+        count=count,
+        next=to(items[-1], backward=False) if items and follows else None,
+        previous=to(items[0], backward=True) if items and precedes else None,
+        results=items,
+    )
+
+
+def _digest(request: Request) -> str:
+    asked = sorted((k, v.strip()) for k, v in request.query_params.multi_items() if k not in FREE and v.strip())
+    return sha256(msgspec.json.encode([request.url.path, asked])).hexdigest()[:DIGEST_CHARACTERS]

@@ -1,0 +1,119 @@
+"""One statement at the point that was asked for: when it has been reached, and which position an instant stands for."""
+
+from __future__ import annotations
+
+from asyncio import get_running_loop
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from db.pool import once_more
+from db.queries import statement
+from read_side.questions import Asked, Known
+from shared.core.errors import Unavailable, invalid
+
+if TYPE_CHECKING:
+    from psycopg_pool import AsyncConnectionPool
+
+    from db.pool import Connection
+    from db.waiting import Waiter
+
+Row = tuple[Any, ...]
+OWN_SECONDS = 0.5
+"""How long a read waits for what its client wrote, where the client did not ask for it."""
+
+
+class Snapshot(Struct, frozen=True):
+    """The rows of one statement, at least one, and the point they were read at.
+
+    The statement gives in front the position of the checkpoint and the instant; what was believed at an earlier
+    position was asked for where `position` is less than that.
+    """
+
+    position: int
+    as_of: datetime
+    rows: list[Row]
+
+
+class Snapshots:
+    """Runs the statements of the read side.
+
+    Raises Unavailable when the database does not answer, and when the read model has not reached the position asked
+    for within `wait_seconds`.
+    """
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], wait_seconds: float, waiter: Waiter) -> None:
+        self._pool = pool
+        self._wait_seconds = wait_seconds
+        self._waiter = waiter
+
+    async def fetch(self, name: str, params: dict[str, Any], asked: Asked, *, prepare: bool = True) -> Snapshot:
+        """Return what a statement finds; it takes `as_of`, `now` and `known`, a position; NULL is the latest.
+
+        A statement whose best plan hangs on its parameters is not prepared: PostgreSQL then plans it for their values.
+        """
+        known = await self.position_of(asked.known)
+        params = {**params, "as_of": asked.as_of, "now": asked.now, "known": known}
+        required = max(asked.min_position, known or 0)
+        wanted = required if known is not None else max(required, asked.own_position)
+        rows = await self._run(name, params, prepare=prepare)
+        patience = self._wait_seconds if required > rows[0][0] else min(self._wait_seconds, OWN_SECONDS)
+        deadline = get_running_loop().time() + patience
+        while rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
+            await self._waiter.wait_for(wanted, left)
+            rows = await self._run(name, params, prepare=prepare)  # told or not: only what is read counts
+        if rows[0][0] < required:
+            reason = f"The read model is at position {rows[0][0]}: it has not reached {required} yet."
+            raise Unavailable(reason, retry_after=1)
+        return Snapshot(rows[0][0] if known is None else known, rows[0][1], rows)
+
+    async def position_of(self, known: Known) -> int | None:
+        """Return the position whose knowledge is asked for, None where it is the latest.
+
+        An instant stands for the last position recorded by then: the same one for ever, so it is waited until nothing
+        can be recorded at or before it any more. Raises Invalid for an instant that has not come, Unavailable when
+        that takes longer than `wait_seconds`.
+        """
+        if known.instant is None:
+            return known.position
+        params = {"known_at": known.instant}
+        deadline = get_running_loop().time() + self._wait_seconds
+        while True:
+            _, is_future, is_settled, position = (await self._run("read/resolve_known_at", params))[0]
+            if is_future:
+                raise invalid("known_at", "Must not be in the future: nobody knows yet what is known then.", "future")
+            if is_settled:
+                return int(position)
+            left = deadline - get_running_loop().time()
+            if left <= 0:
+                reason = "It is not settled yet what was recorded by known_at."
+                raise Unavailable(reason, retry_after=1)
+            await self._settle()
+            await self._waiter.wait_until_settled(known.instant, left)
+
+    async def pin(self, asked: Asked) -> Asked:
+        """Return the same question at a point that stays: with an instant that is now, and a position."""
+        found = await self.fetch("read/get_moment", {}, asked)
+        return replace(asked, now=found.as_of, known=Known(position=found.position))
+
+    async def _settle(self) -> None:
+        """Ask the projector to find out up to when all is known; should it not hear, it does so by itself in time."""
+
+        async def ask() -> None:
+            async with self._pool.connection() as connection:
+                await connection.execute(statement("read/notify_settle"), prepare=False)
+
+        await once_more(ask)
+
+    async def _run(self, name: str, params: dict[str, Any], *, prepare: bool = True) -> list[Row]:
+        async def ask() -> list[Row]:
+            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+                await cursor.execute(statement(name), params, prepare=prepare)
+                return await cursor.fetchall()
+
+        rows = await once_more(ask)
+        if not rows:
+            raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
+        return rows

@@ -1,0 +1,116 @@
+"""Pages by cursor: pinned to the point of the first one, they join up exactly, whatever is written meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tests.conftest import Clone
+from tests.integration.reading import RETIRED, TOKEN, Projected, day, projected, reading, registered, revised, uid
+
+ME = {"Authorization": f"Token {TOKEN}"}
+SCHEDULED = day(40_000)
+Site = tuple[TestClient, Projected]
+
+
+@pytest.fixture
+def site(clone: Clone) -> Iterator[Site]:
+    """Seven entities, one of them corrected; for each something is to come."""
+    with clone() as conninfo, projected(conninfo) as book, reading(conninfo) as client:
+        for number in range(1, 8):
+            book.happen(number, day(1 + number % 3), registered("ABC"[number % 3], EMAIL=str(number)))
+            book.happen(number, SCHEDULED, revised(f"Later {number}", EMAIL=None), day(5))
+        book.happen(1, day(2), revised("Corrected", PHONE="1"), day(6))
+        yield client, book
+
+
+def ask(client: TestClient, url: str) -> dict[str, Any]:
+    answer = client.get(url, headers=ME)
+    assert answer.status_code == 200, answer.text
+    page: dict[str, Any] = answer.json()
+    return page
+
+
+def disturb(book: Projected, number: int) -> None:
+    """Write whatever would move a page: a new entity, a correction, an end."""
+    book.happen(100 + number, day(2), registered("AB"[number % 2], EMAIL="x"), day(20 + number))
+    book.happen(1 + number % 7, day(3), revised(f"Moved {number}", EMAIL="moved"), day(20 + number))
+    if number == 2:
+        book.happen(7, day(4), RETIRED, day(20 + number))
+
+
+LISTS = [
+    "entities?order=-valid_from",
+    "entities?order=display_name",
+    "entities?order=entity_uid",
+    "entities?q=b&type=PERSON",
+    "entities?detail_type=EMAIL&detail_value=3",
+    "entities-asof/?as_of=2024-01-03",
+    "entities?as_of=2024-01-03&position=10",
+    f"entities/{uid(1)}/history?include=superseded",
+    f"entities/{uid(1)}/history?order=-valid_from&include=superseded",
+    f"entities/{uid(1)}/history?as_of=2024-01-03",
+    "scheduled?as_of=2024-01-02",
+    "scheduled?",
+    f"scheduled?entity_uid={uid(2)}",
+    "audit?operation=INSERT",
+    "entity-types?",
+]
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_pages_joined_are_the_whole_list_as_it_was_at_the_first(site: Site, path: str) -> None:
+    client, book = site
+    whole = ask(client, f"/api/v1/{path}&page_size=500")
+    pages = [ask(client, f"/api/v1/{path}&page_size=2&cursor=*")]
+    assert pages[0]["previous"] is None
+    while pages[-1]["next"]:
+        disturb(book, len(pages))
+        pages.append(ask(client, pages[-1]["next"]))
+    assert [item for page in pages for item in page["results"]] == whole["results"]
+    assert {page["count"] for page in pages} == {len(whole["results"])}
+    assert all(len(page["results"]) == 2 for page in pages[:-1])
+    back = [pages[-1]]
+    while back[0]["previous"]:
+        disturb(book, 50 + len(back))
+        back.insert(0, ask(client, back[0]["previous"]))
+    assert [page["results"] for page in back] == [page["results"] for page in pages]
+
+
+def test_every_page_tells_the_same_position_and_instant(site: Site) -> None:
+    client, book = site
+    first = client.get("/api/v1/entities?cursor=*&page_size=3&count=none")
+    disturb(book, 1)
+    second = client.get(first.json()["next"])
+    assert first.json()["count"] is second.json()["count"] is None
+    assert [first.headers[name] for name in ("position", "as-of")] == [
+        second.headers[name] for name in ("position", "as-of")
+    ]
+    assert second.headers["position"] == "15"
+
+
+@pytest.mark.parametrize("cursor", ["abc", "**", "!", "W10", "WyJ4Il0", "é", "A" * 5000])
+def test_what_is_no_cursor_is_refused(site: Site, cursor: str) -> None:
+    answer = site[0].get("/api/v1/entities", params={"cursor": cursor})
+    assert answer.status_code == 400
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("cursor", "invalid_cursor")]
+
+
+def test_a_cursor_belongs_to_its_list_and_its_parameters(site: Site) -> None:
+    client, _ = site
+    following = ask(client, "/api/v1/entities?cursor=*&page_size=2&type=PERSON")["next"]
+    for other in (following.replace("type=PERSON", "q=a"), following.replace("/entities", "/scheduled")):
+        answer = client.get(other.replace("type=PERSON", ""))
+        assert [error["code"] for error in answer.json()["errors"]] == ["other_cursor"]
+    assert len(ask(client, following.replace("page_size=2", "page_size=3"))["results"]) == 3
+    refused = client.get(f"{following}&page=2")
+    assert [error["field"] for error in refused.json()["errors"]] == ["page"]
+
+
+def test_types_are_not_told_of_another_time(site: Site) -> None:
+    for query in ("known_at=2024-01-01", "position=1"):
+        answer = site[0].get(f"/api/v1/entity-types?{query}")
+        assert [error["code"] for error in answer.json()["errors"]] == ["not_applicable"]
