@@ -10,9 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from read_side import rows as shaped
-from read_side.questions import LATEST, Key
+from read_side.questions import LATEST, Key, Known
 from read_side.snapshots import Snapshot, Snapshots
-from shared.core.errors import NotYet, Retired, Unknown, invalid, not_supported_yet
+from shared.core.errors import NotYet, Retired, Unknown, invalid
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -124,21 +124,22 @@ class ReadModel:
         return _found(found, items, count, asked.now, shaped.scheduled_key)
 
     async def diff(self, window: Window, part: Slice, asked: Asked) -> Found[EntityDiff]:
-        """Return a page of what changed in a window, by uid."""
-        if part.keyed:
-            raise not_supported_yet("cursor", "A cursor here")
-        params = {"uid": window.entity_uid, "from": window.start, "to": window.end, **part.params()}
-        if window.entity_uid is not None:
-            name = "read/diff_entity"
-        else:
-            name = "read/diff_net" if window.mode == "net" else "read/diff_changes"
-        found = await self._snapshots.fetch(name, params, asked, prepare=window.entity_uid is not None)
+        """Return a page of what differs between two points, by uid."""
+        asked = await self._pinned(asked) if part.keyed else asked
+        known_to = await self._snapshots.position_of(asked.known)
+        known_from = None if window.known_from is None else await self._snapshots.position_of(window.known_from)
+        asked = replace(asked, known=Known(position=known_to))
+        params = {**window.params(known_from, known_to), **part.params()}
+        is_of_one = window.entity_uid is not None
+        name = "read/diff_entity" if is_of_one else "read/diff_entities"
+        found = await self._snapshots.fetch(name, params, asked, prepare=is_of_one)
         count = found.rows[0][2]
-        items = shaped.differences(window, (row[3:] for row in found.rows))
-        if window.entity_uid is not None:
+        points = window.points(found.as_of, known_from, found.position)
+        items = shaped.differences(window.mode, points, (row[3:] for row in found.rows))
+        if is_of_one:
             count = len(items) if part.counted else None
-            items = items if part.page == 1 else []
-        return _found(found, items, count)
+            items = items if part.page == 1 and part.after is None else []
+        return _found(found, items, count, asked.now, shaped.difference_key)
 
     async def audit(self, trail: Trail, part: Slice, asked: Asked) -> Found[AuditOut]:
         """Return a page of the audit trail, newest first."""

@@ -9,10 +9,14 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from read_side.diff import Mode
+from read_side.steps import Points
 from shared.core.assertions import DETAILS
 from shared.core.hashdiff import detail_hash
+from shared.core.turn import ROWS_PER_EVENT
 
 Order = Literal["-valid_from", "display_name", "entity_uid"]
+LAST_ENTRY = 2**63 - 1
+"""No audit_id is greater."""
 
 
 class Known(Struct, frozen=True, kw_only=True):
@@ -20,6 +24,8 @@ class Known(Struct, frozen=True, kw_only=True):
 
     position: int | None = None
     instant: datetime | None = None
+    parameter: str = "known_at"
+    """What the client called the instant: an error names it."""
 
 
 LATEST = Known()
@@ -121,12 +127,37 @@ class Filters(Struct, frozen=True, kw_only=True):
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """A stretch of valid time whose changes are asked for, of all entities or of one."""
+    """Which two points are compared, of all entities or of one, in which way.
 
-    start: datetime
-    end: datetime
+    `start` and `end` are both the instant that is asked for where neither is given; `known_from` is what is known at
+    the second point where it is not given. In mode=knowledge a missing end is that of all of valid time.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    known_from: Known | None = None
     mode: Mode = "net"
     entity_uid: UUID | None = None
+
+    def params(self, known_from: int | None, known_to: int | None) -> dict[str, Any]:
+        """Return the parameters that the statements take, the positions among them; NULL is the latest."""
+        entries: tuple[int | None, int | None] = None, None
+        if known_from is not None and known_to is not None:
+            entries = first_entry(known_from + 1), first_entry(known_to + 1)
+        return {
+            "uid": self.entity_uid,
+            "from": self.start,
+            "to": self.end,
+            "mode": self.mode,
+            "known_from": known_from,
+            "first_entry": entries[0],
+            "end_of_entries": entries[1],
+        }
+
+    def points(self, as_of: datetime, known_from: int | None, known_to: int) -> Points:
+        """Return the points, once it is known which instant and which position the question was answered at."""
+        end = as_of if self.start is None else self.end
+        return Points(self.start or as_of, end, known_to if known_from is None else known_from, known_to)
 
 
 class Trail(Struct, frozen=True, kw_only=True):
@@ -149,6 +180,11 @@ class Trail(Struct, frozen=True, kw_only=True):
             "from": self.start,
             "to": self.end,
         }
+
+
+def first_entry(position: int) -> int:
+    """Return the audit_id from which on the audit entries of a position are found."""
+    return min(position * ROWS_PER_EVENT, LAST_ENTRY)
 
 
 def escape_like(text: str) -> str:

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
-from read_side.diff import EntityDiff, Span, difference, field_order, span_of_detail, spans_of_entity, steps
+from read_side.beliefs import Span, Told, span_of_detail, spans_of_entity
+from read_side.diff import Cause, EntityDiff, Mode, difference
 from read_side.questions import Key, Order
 from read_side.shapes import AuditOut, ScheduledOut, VersionOut
+from read_side.steps import Points, field_order, steps
 from shared.http.shapes import DetailOut, EntityOut, TypeOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from uuid import UUID
 
-    from read_side.questions import Slice, Window
+    from read_side.questions import Slice
 
 Row = tuple[Any, ...]
 
@@ -119,16 +121,12 @@ def _changes(instant: datetime, uid: UUID, rows: list[Row]) -> Iterator[Schedule
     spans: list[Span] = []
     events: dict[str, Row] = {}
     for code, value, entity_type, valid_from, valid_to, *event in rows:
-        of_row = (
-            spans_of_entity(value, entity_type, valid_from, valid_to)
-            if code is None
-            else (span_of_detail(code, value, valid_from, valid_to),)
-        )
+        of_row = _spans(code, value, entity_type, Told(valid_from, valid_to, 0, None if valid_to is None else 0))
         spans += of_row
         for span in of_row:
             if valid_from == instant or span.field not in events:
                 events[span.field] = tuple(event)
-    for step in steps(spans, instant - timedelta(microseconds=1), instant):
+    for step in steps(spans, Points(instant - timedelta(microseconds=1), instant, 0, 0)):
         event_id, actor, reason = events[step.field]
         yield ScheduledOut(uid, instant, step.field, step.before, step.after, event_id, actor, reason)
 
@@ -142,21 +140,33 @@ def _place(key: Key) -> tuple[Any, ...]:
     return key.instant, key.uid, field_order(key.text or "")
 
 
-def differences(window: Window, rows: Iterable[Row]) -> list[EntityDiff]:
-    """Return what changed in each entity, in the order they come; one without any difference is left out."""
+def differences(mode: Mode, points: Points, rows: Iterable[Row]) -> list[EntityDiff]:
+    """Return what changed in each entity, in the order they come; one without any difference is left out.
+
+    Rows without an entity tell the events by their positions.
+    """
     spans: dict[UUID, list[Span]] = {}
-    for uid, code, value, entity_type, valid_from, valid_to in rows:
-        if valid_from is None:
+    causes: dict[int, Cause] = {}
+    for uid, code, value, entity_type, valid_from, valid_to, position, *rest in rows:
+        ended, superseded, *event = rest
+        if position is None:
             continue
-        if code is None:
-            spans.setdefault(uid, []).extend(spans_of_entity(value, entity_type, valid_from, valid_to))
-        else:
-            spans.setdefault(uid, []).append(span_of_detail(code, value, valid_from, valid_to))
-    found = (
-        EntityDiff(uid, difference(window.mode, of_entity, window.start, window.end))
-        for uid, of_entity in spans.items()
-    )
+        if valid_from is None:
+            causes[position] = Cause(*event)
+            continue
+        told = Told(valid_from, valid_to, position, ended, superseded)
+        spans.setdefault(uid, []).extend(_spans(code, value, entity_type, told))
+    found = (EntityDiff(uid, difference(mode, of_entity, points, causes)) for uid, of_entity in spans.items())
     return [diff for diff in found if diff.changes]
+
+
+def difference_key(diff: EntityDiff) -> Key:
+    """Return what the difference of an entity is found by."""
+    return Key(uid=diff.entity_uid)
+
+
+def _spans(code: str | None, value: str, entity_type: str, told: Told) -> tuple[Span, ...]:
+    return spans_of_entity(value, entity_type, told) if code is None else (span_of_detail(code, value, told),)
 
 
 def audit_entries(rows: Iterable[Row]) -> list[AuditOut]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from msgspec import Meta, Raw, Struct
 
-from read_side.diff import Value
+from read_side.beliefs import Value
 from shared.http.shapes import Hash, Instant
 
 Values = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]

@@ -83,12 +83,14 @@ class Snapshots:
         while True:
             _, is_future, is_settled, position = (await self._run("read/resolve_known_at", params))[0]
             if is_future:
-                raise invalid("known_at", "Must not be in the future: nobody knows yet what is known then.", "future")
+                raise invalid(
+                    known.parameter, "Must not be in the future: nobody knows yet what is known then.", "future"
+                )
             if is_settled:
                 return int(position)
             left = deadline - get_running_loop().time()
             if left <= 0:
-                reason = "It is not settled yet what was recorded by known_at."
+                reason = f"It is not settled yet what was recorded by {known.parameter}."
                 raise Unavailable(reason, retry_after=1)
             await self._settle()
             await self._waiter.wait_until_settled(known.instant, left)

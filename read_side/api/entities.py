@@ -8,7 +8,6 @@ from read_side.api import answers
 from read_side.api.parameters import AsOfQuery, EntitiesQuery, ReadQuery
 from read_side.queries import ReadModel
 from read_side.questions import Order
-from shared.core.errors import not_supported_yet
 from shared.http.auth import authorize
 from shared.http.requests import read_query, read_uid
 from shared.http.routes import READ_HEADERS, READ_PROBLEMS, operation
@@ -38,8 +37,6 @@ async def list_entities(request: Request) -> Response:
 
 async def listed(request: Request, model: type[EntitiesQuery | AsOfQuery], order: Order) -> Response:
     """Answer the list that the query string asks for, in the given order unless it names one."""
-    if "external_id" in request.query_params:
-        raise not_supported_yet("external_id", "Looking entities up by external_id")
     query = read_query(request, model)
     part = query.part(request)
     read: ReadModel = request.app.state.read

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from fastapi import APIRouter, Request, Response
 
 from read_side.api import answers
@@ -11,8 +9,6 @@ from read_side.api.entities import listed
 from read_side.api.parameters import AsOfQuery, DiffQuery
 from read_side.diff import EntityDiff
 from read_side.queries import ReadModel
-from read_side.questions import Window
-from shared.core.errors import FieldError, Invalid, invalid
 from shared.http.auth import authorize
 from shared.http.requests import read_query
 from shared.http.routes import READ_HEADERS, operation
@@ -44,7 +40,7 @@ async def list_entities_as_of(request: Request) -> Response:
     router,
     "GET",
     "/diff",
-    summary="Compare two instants",
+    summary="Compare two points of time",
     tag="time",
     scope="read",
     anonymous=True,
@@ -54,29 +50,21 @@ async def list_entities_as_of(request: Request) -> Response:
     answers={200: Page[EntityDiff], 304: None},
 )
 async def get_diff(request: Request) -> Response:
-    """Return what differs between the states at `from` and at `to`, or every change in between, by entity.
+    """Return what differs between two points of time, by entity: `from` as known at `known_from`, `to` at `known_to`.
 
-    The fields are `exists`, `display_name`, `entity_type` and `details.<TYPE>`, in this order; a field that is absent
-    is null. The net difference has the instant of each field's last change; `mode=changes` goes by instant, then field.
+    Of either pair both are given or none: what is missing is the same for both points, `as_of`, and `known_at` or
+    `position`. The fields are `exists`, `display_name`, `entity_type` and `details.<TYPE>`, in this order; a field that
+    is absent is null. Every change has the event that made the new value, or ended the old one.
+
+    `mode=changes` goes first through what became known of `from`, by event, then from `from` to `to` as known at
+    `known_to`, by instant; `change_timestamp` is when the event was recorded, then the instant of valid time. The net
+    difference has each field's last change on this way. `mode=knowledge` lists, by field, the stretches of valid time
+    between `from` and `to` (else all of it) of which something else was known; `change_timestamp` is when that was
+    recorded. Pages are by uid, those of a cursor too.
     """
     await authorize(request, "read")
     query = read_query(request, DiffQuery)
     part = query.part(request)
+    window = query.window()
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.diff(_window(query), part, query.asked(request)), part)
-
-
-def _window(query: DiffQuery) -> Window:
-    start, end = _either("from", query.from_, query.from_date), _either("to", query.to, query.to_date)
-    missing = [name for name, instant in (("from", start), ("to", end)) if instant is None]
-    if start is None or end is None:
-        raise Invalid([FieldError(name, "This field is required.", "required") for name in missing])
-    if start >= end:
-        raise invalid("from", "Must be earlier than to.", "not_before")
-    return Window(start=start, end=end, mode=query.mode, entity_uid=query.entity_uid)
-
-
-def _either(name: str, given: datetime | None, alias: datetime | None) -> datetime | None:
-    if given is not None and alias is not None:
-        raise invalid(name, f"Given twice: as {name} and as {name}_date.", "repeated")
-    return given if given is not None else alias
+    return answers.page(request, await read.diff(window, part, query.asked(request)), part)

@@ -20,7 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 MOST_ERRORS = 100
 """How many wrong fields one answer names."""
 
-LATER = {"known_from", "known_to"}
+LATER = {"external_id"}
 """Parts of the contract that come later: refused by name until then."""
 
 TOO_SHORT = {"string_too_short", "too_short"}

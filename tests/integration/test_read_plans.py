@@ -62,8 +62,6 @@ def plan(connection: psycopg.Connection[Any], name: str, params: dict[str, Any])
         ("read/search_as_of", {"as_of": day(150)}, "entity_version_starts", 150),
         ("read/list_as_of", {"as_of": day(150), **VALUE}, "entity_detail_version_hash", 50),
         ("read/search_as_of", {"as_of": day(150), **VALUE, "counted": True}, "entity_detail_version_hash", 50),
-        ("read/diff_net", {**HOURS, "counted": True}, "entity_version_ends", 500),
-        ("read/diff_changes", {**HOURS, "counted": True}, "entity_detail_version_starts", 150),
         ("read/list_known", {"as_of": day(150), "known": 100_000}, "entity_version_as_of", 250),
         ("read/search_known", {"as_of": day(150), "known": 100_000}, "entity_version_starts", 250),
         (
@@ -95,7 +93,6 @@ def test_a_page_touches_few_pages_of_the_tables(
         ("read/list_history", {"counted": True, "superseded": True}),
         ("read/list_history", {"counted": True, "known": 6000}),
         ("read/list_scheduled", {"as_of": day(150)}),
-        ("read/diff_entity", {"from": day(150), "to": day(151)}),
         ("read/list_audit", {"counted": True}),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fastapi.testclient import TestClient
@@ -30,7 +31,7 @@ def client(clone: Clone) -> Iterator[TestClient]:
 def fill(book: Projected) -> None:
     book.happen(1, day(1), registered("Jane", EMAIL="old"), day(100))
     book.happen(1, day(5), revised(EMAIL="mid"), day(101))
-    book.happen(1, day(9), revised("Jane Updated", EMAIL="new", PHONE="1"), day(102))
+    book.happen(1, day(9), revised("Jane Updated", EMAIL="new", PHONE="1"), day(102), reason="moved")
     book.happen(1, day(12), RETIRED, day(103))
     chance = random.Random(7)  # noqa: S311  # made-up histories, the same in every run
     for number in range(2, ENTITIES):
@@ -112,11 +113,24 @@ def test_the_net_difference_has_the_instant_of_each_fields_last_change(client: T
             "field": "display_name",
             "before": "Jane",
             "after": "Jane Updated",
-            "change_timestamp": "2024-01-09T00:00:00Z",
+            **made("changed"),
         },
-        {"field": "details.EMAIL", "before": "old", "after": "new", "change_timestamp": "2024-01-09T00:00:00Z"},
-        {"field": "details.PHONE", "before": None, "after": "1", "change_timestamp": "2024-01-09T00:00:00Z"},
+        {"field": "details.EMAIL", "before": "old", "after": "new", **made("changed")},
+        {"field": "details.PHONE", "before": None, "after": "1", **made("added")},
     ]
+    members = ["field", "before", "after", "change_timestamp", "change_type", "event_id", "actor", "reason"]
+    assert list(found["changes"][0]) == members
+
+
+def made(change_type: str) -> dict[str, Any]:
+    """Return what a change of the third event, the one of day 9, says of it."""
+    return {
+        "change_timestamp": "2024-01-09T00:00:00Z",
+        "change_type": change_type,
+        "event_id": str(UUID(int=3)),
+        "actor": "user_1",
+        "reason": "moved",
+    }
 
 
 def test_every_change_has_its_own_instant(client: TestClient) -> None:
@@ -158,9 +172,20 @@ def test_the_aliases_are_the_same_question(client: TestClient) -> None:
         ("from=2024-01-01&from_date=2024-01-01&to=2024-01-02", {"from"}),
         ("from=2024-01-01&to=2024-01-02&to_date=2024-01-02", {"to"}),
         ("from=2024-01-01&to=2024-01-02&entity_uid=x", {"entity_uid"}),
-        ("from=2024-01-01&to=2024-01-02&mode=knowledge", {"mode"}),
+        ("from=2024-01-01&to=2024-01-02&mode=x", {"mode"}),
+        ("from=2024-01-01&to=2024-01-02&mode=knowledge", {"known_from", "known_to"}),
+        ("mode=knowledge", {"known_from", "known_to"}),
         ("from=2024-01-01&to=2024-01-02&from_=2024-01-01", {"from_"}),
-        ("from=2024-01-01&to=2024-01-02&known_from=2024-01-01", {"known_from"}),
+        ("from=2024-01-01&to=2024-01-02&known_from=2024-01-01", {"known_to"}),
+        ("known_to=2024-01-01", {"known_from"}),
+        ("from=2024-01-01&known_from=2024-01-01", {"to", "known_to"}),
+        ("known_from=2024-01-02&known_to=2024-01-01", {"known_from"}),
+        ("known_from=2024-01-01&known_to=2024-01-01", {"known_from"}),
+        ("known_from=2024-01-01&known_to=2999-01-01", {"known_to"}),
+        ("known_from=2998-01-01&known_to=2999-01-01", {"known_to"}),
+        ("known_from=2024-01-01&known_to=2024-01-02&known_at=2024-01-01", {"known_at"}),
+        ("known_from=2024-01-01&known_to=2024-01-02&position=1", {"position"}),
+        ("known_from=2024-01-01&known_to=2024-01-02&as_of=2024-01-01&mode=knowledge", {"as_of"}),
     ],
 )
 def test_a_diff_without_a_window_is_refused_by_name(client: TestClient, query: str, fields: set[str]) -> None:

@@ -1,9 +1,8 @@
-"""The oracle says what a small history must look like, and notices any cell, of any table, that is not so."""
+"""The oracle notices any cell, of any table and of the log, that is not what the log says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,88 +13,14 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Json
 
 from shared.core.events import (
-    REGISTRY_STREAM,
-    Context,
-    EntityRegistered,
     EntityReopened,
     EntityRetired,
-    EntityRevised,
-    Event,
-    EventCancelled,
-    entity_stream,
 )
 from tests import oracle
 from tests.appending import Append, append
-from tests.given import JOHN, TYPES, UID, day
+from tests.given import day
 from tests.oracle_log import read_log
-
-JOHNS = entity_stream(UID)
-HISTORY: list[tuple[Event, datetime | None]] = [
-    (JOHN, day(1)),
-    (EntityRevised(display_name="Jane", details={"EMAIL": "jane@example.com", "PHONE": "1"}), day(5)),
-    (EntityRevised(entity_type="INSTITUTION", details={"EMAIL": None}), day(9)),
-    (EntityRetired(), day(12)),
-    (EntityReopened(), None),
-]
-MARY = UUID("018f0000-0000-7000-8000-000000000002")
-MARYS = entity_stream(MARY)
-SCHEDULED = datetime(2200, 1, 1, tzinfo=UTC)
-CORRECTED: list[Append] = [
-    Append(stream=MARYS, events=[EntityRegistered("Mary", "PERSON", {"EMAIL": "m@example.com"})], effective_at=day(1)),
-    Append(stream=MARYS, events=[EntityRevised(display_name="May", details={"EMAIL": "x"})], effective_at=day(9)),
-    Append(
-        stream=MARYS,
-        events=[EntityRevised(display_name="Bo", details={"EMAIL": None})],
-        effective_at=day(3),
-        effective_until=day(5),
-        context=Context(reason="a letter came late"),
-    ),
-    Append(stream=MARYS, events=[EntityRevised(display_name="Moll")], effective_at=SCHEDULED),
-]
-"""A correction for a while, and a change that is to come; a wrong name follows, and is cancelled."""
-FIRST = len(TYPES) + 1  # the position of the first event of John's
-
-
-@pytest.fixture
-def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
-    """A database whose log has the types and John's history, and whose tables hold what the oracle expects of it.
-
-    All in one transaction that is rolled back: what a test breaks is whole again at its end.
-    """
-    with psycopg.connect(database) as connection:
-        append(connection, *(Append(stream=REGISTRY_STREAM, events=[event]) for event in TYPES))
-        append(connection, *(Append(stream=JOHNS, events=[event], effective_at=at) for event, at in HISTORY))
-        append(connection, *CORRECTED)
-        wrong = Append(stream=MARYS, events=[EntityRevised(display_name="Wrong")], effective_at=day(7))
-        append(connection, wrong, Append(stream=MARYS, events=[EventCancelled(wrong.event_id)]))
-        log = read_log(connection)
-        for table, rows in oracle.expected_tables(log, log[-1].recorded_at).items():
-            for row in rows:
-                insert(connection, table, row)
-        set_checkpoint(connection, len(log))
-        yield connection
-        connection.rollback()
-
-
-def set_checkpoint(connection: psycopg.Connection[Any], position: int) -> None:
-    connection.execute(
-        "UPDATE read_model.checkpoint c"
-        " SET position = e.position, recorded_at = e.recorded_at, clock_at = e.recorded_at"
-        " FROM log.event e WHERE e.position = %s",
-        [position],
-    )
-
-
-def insert(connection: psycopg.Connection[Any], table: str, row: dict[str, Any]) -> None:
-    values = [Json(value) if isinstance(value, dict) else value for value in row.values()]
-    connection.execute(
-        sql.SQL("INSERT INTO read_model.{} ({}) VALUES ({})").format(
-            sql.Identifier(table),
-            sql.SQL(", ").join(map(sql.Identifier, row)),
-            sql.SQL(", ").join(sql.Placeholder() * len(row)),
-        ),
-        values,
-    )
+from tests.unit.logged import FIRST, JOHNS, set_checkpoint
 
 
 def unguard(connection: psycopg.Connection[Any]) -> None:
@@ -115,99 +40,8 @@ def unguard(connection: psycopg.Connection[Any]) -> None:
     )
 
 
-def expected(connection: psycopg.Connection[Any], table: str, uid: UUID = UID) -> list[dict[str, Any]]:
-    log = read_log(connection)
-    rows = oracle.expected_tables(log, log[-1].recorded_at)[table]
-    return [row for row in rows if row.get("entity_uid", uid) == uid]
-
-
 def test_tables_that_are_what_the_log_says_pass(connection: psycopg.Connection[Any]) -> None:
     oracle.check(connection)
-
-
-def test_the_rows_of_a_history(connection: psycopg.Connection[Any]) -> None:
-    rows = expected(connection, "entity_version")
-    reopened_at = rows[-1]["created_at"]
-    assert [(r["id"], r["display_name"], r["entity_type"], r["valid_from"], r["valid_to"]) for r in rows] == [
-        (FIRST << 16, "John", "PERSON", day(1), day(5)),
-        (FIRST + 1 << 16, "Jane", "PERSON", day(5), day(9)),
-        (FIRST + 2 << 16, "Jane", "INSTITUTION", day(9), day(12)),
-        (FIRST + 4 << 16, "Jane", "INSTITUTION", reopened_at, None),
-    ]
-    assert [
-        (r["id"], r["detail_type"], r["detail_value"], r["valid_from"], r["valid_to"])
-        for r in expected(connection, "entity_detail_version")
-    ] == [
-        ((FIRST << 16) + 1, "EMAIL", "john@example.com", day(1), day(5)),
-        ((FIRST + 1 << 16) + 1, "EMAIL", "jane@example.com", day(5), day(9)),
-        ((FIRST + 1 << 16) + 2, "PHONE", "1", day(5), day(12)),
-        ((FIRST + 4 << 16) + 1, "PHONE", "1", reopened_at, None),
-    ]
-
-
-def test_the_audit_of_a_history(connection: psycopg.Connection[Any]) -> None:
-    entries = expected(connection, "audit_entry")
-    assert [
-        (e["position"] - FIRST, e["operation"], e["detail_code"], e["before_value"], e["after_value"]) for e in entries
-    ] == [
-        (0, "INSERT", None, None, {"display_name": "John", "entity_type": "PERSON"}),
-        (0, "INSERT", "EMAIL", None, {"detail_value": "john@example.com"}),
-        (1, "UPDATE", None, {"display_name": "John"}, {"display_name": "Jane"}),
-        (1, "UPDATE", "EMAIL", {"detail_value": "john@example.com"}, {"detail_value": "jane@example.com"}),
-        (1, "INSERT", "PHONE", None, {"detail_value": "1"}),
-        (2, "UPDATE", None, {"entity_type": "PERSON"}, {"entity_type": "INSTITUTION"}),
-        (2, "DELETE", "EMAIL", {"detail_value": "jane@example.com"}, None),
-        (3, "DELETE", None, {"display_name": "Jane", "entity_type": "INSTITUTION"}, None),
-        (3, "DELETE", "PHONE", {"detail_value": "1"}, None),
-        (4, "INSERT", None, None, {"display_name": "Jane", "entity_type": "INSTITUTION"}),
-        (4, "INSERT", "PHONE", None, {"detail_value": "1"}),
-    ]
-    assert [e["audit_id"] & 0xFFFF for e in entries] == [0, 1, 0, 1, 2, 0, 1, 0, 1, 0, 1]
-
-
-SECOND = FIRST + len(HISTORY)  # the position of the first event of Mary's
-
-
-def test_the_rows_of_a_history_that_was_corrected(connection: psycopg.Connection[Any]) -> None:
-    rows = expected(connection, "entity_version", MARY)
-    assert [(r["id"] >> 16, r["display_name"], r["valid_from"], r["valid_to"], r["is_current"]) for r in rows] == [
-        (SECOND + 2, "Mary", day(1), day(3), False),
-        (SECOND + 2, "Bo", day(3), day(5), False),
-        (SECOND + 5, "Mary", day(5), day(9), False),
-        (SECOND + 1, "May", day(9), SCHEDULED, True),
-        (SECOND + 3, "Moll", SCHEDULED, None, False),
-    ]
-    superseded = expected(connection, "entity_version_superseded", MARY)
-    assert [
-        (r["id"] >> 16, r["display_name"], r["valid_from"], r["valid_to"], r["recorded_to_position"])
-        for r in superseded
-    ] == [
-        (SECOND, "Mary", day(1), day(9), SECOND + 2),
-        (SECOND + 2, "Mary", day(5), day(9), SECOND + 4),
-        (SECOND + 4, "Mary", day(5), day(7), SECOND + 5),
-        (SECOND + 4, "Wrong", day(7), day(9), SECOND + 5),
-    ]
-    (head,) = expected(connection, "entity_head", MARY)
-    assert (head["change_points"], head["schedule"]) == (4 + 2 + 2 * 2 + 1, [SCHEDULED])
-
-
-def test_the_audit_of_a_correction_tells_the_first_instant_that_is_not_what_it_was(
-    connection: psycopg.Connection[Any],
-) -> None:
-    entries = [e for e in expected(connection, "audit_entry", MARY) if e["position"] > SECOND + 1]
-    assert [(e["audit_id"] - (SECOND << 16), e["before_value"], e["after_value"], e["reason"]) for e in entries] == [
-        (2 << 16, {"display_name": "Mary"}, {"display_name": "Bo"}, "a letter came late"),
-        ((2 << 16) + 1, {"detail_value": "m@example.com"}, None, "a letter came late"),
-        (3 << 16, {"display_name": "May"}, {"display_name": "Moll"}, None),
-        (4 << 16, {"display_name": "Mary"}, {"display_name": "Wrong"}, None),
-        (5 << 16, {"display_name": "Wrong"}, {"display_name": "Mary"}, None),
-    ]
-
-
-def test_the_registry_folds_into_both_tables_of_types(connection: psycopg.Connection[Any]) -> None:
-    rows = expected(connection, "entity_type") + expected(connection, "detail_type")
-    active = {row["code"]: row["is_active"] for row in rows}
-    assert active == {"PERSON": True, "INSTITUTION": True, "TRUST": False, "EMAIL": True, "PHONE": True, "FAX": False}
 
 
 def another(column: str, value: Any) -> Any:

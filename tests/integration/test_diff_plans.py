@@ -1,0 +1,74 @@
+"""The cost of a diff follows what changed, along valid time as along recorded time, not the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from db.pool import Dsns
+from tests.conftest import Clone
+from tests.integration.reading import day
+from tests.integration.test_read_plans import FILL, plan
+
+CORRECTED = """
+INSERT INTO read_model.entity_version_superseded
+SELECT id + 2, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, recorded_from_position,
+       valid_to_known_position, recorded_from_position + 1, now(), now(), actor, search_name
+FROM read_model.entity_version;
+
+INSERT INTO read_model.entity_detail_version_superseded
+SELECT id + 2, entity_uid, detail_type, detail_value, hashdiff, valid_from, valid_to, recorded_from_position,
+       valid_to_known_position, recorded_from_position + 1, now(), now(), actor
+FROM read_model.entity_detail_version;
+
+UPDATE read_model.audit_entry SET audit_id = position * 65536;
+"""
+NET, CHANGES, KNOWLEDGE = {"mode": "net"}, {"mode": "changes"}, {"mode": "knowledge"}
+NOTHING = dict.fromkeys(["known_from", "known", "first_entry", "end_of_entries"])
+WINDOW = {**NOTHING, "from": day(150), "to": day(151)}
+NEWS = {"known_from": 3000, "known": 3024, "first_entry": 3001 * 65536, "end_of_entries": 3025 * 65536}
+
+
+@pytest.fixture(scope="module")
+def connection(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
+    with clone() as conninfo:
+        with psycopg.connect(conninfo, autocommit=True) as filling:
+            filling.execute(FILL)
+            filling.execute(CORRECTED)
+            filling.execute("VACUUM ANALYZE")
+        with psycopg.connect(Dsns(conninfo).of("read"), autocommit=True) as connection:
+            yield connection
+
+
+@pytest.mark.parametrize(
+    ("params", "index", "most"),
+    [
+        ({**WINDOW, **NET}, "entity_version_ends", 1300),
+        ({**WINDOW, **CHANGES}, "entity_detail_version_starts", 400),
+        ({**WINDOW, **NET, "known": 5990}, "entity_version_superseded_starts", 1300),
+        ({**WINDOW, **CHANGES, "known": 5990}, "entity_detail_version_superseded_ends", 1300),
+        ({**NEWS, **NET}, "audit_entry_pkey", 1000),
+        ({**NEWS, **CHANGES}, "audit_entry_pkey", 1000),
+        ({**NEWS, **KNOWLEDGE}, "audit_entry_pkey", 1000),
+        ({**WINDOW, **NEWS, **NET}, "entity_version_starts", 1800),
+    ],
+)
+def test_a_page_costs_what_changed(
+    connection: psycopg.Connection[Any], params: dict[str, Any], index: str, most: int
+) -> None:
+    explained, counted = plan(connection, "read/diff_entities", {**params, "counted": True})
+    assert f"'{index}'" in explained
+    assert counted < most
+    _, uncounted = plan(connection, "read/diff_entities", {**params, "counted": False})
+    assert uncounted < 600
+
+
+@pytest.mark.parametrize("params", [{**WINDOW, **NET}, {**NEWS, **CHANGES}, {**WINDOW, **NEWS, **KNOWLEDGE}])
+def test_a_diff_of_one_entity_touches_its_own_rows(connection: psycopg.Connection[Any], params: dict[str, Any]) -> None:
+    row = connection.execute("SELECT entity_uid FROM entity_head OFFSET 3000 LIMIT 1").fetchone()
+    assert row is not None
+    explained, pages = plan(connection, "read/diff_entity", {"uid": row[0], **params})
+    assert pages < 80, explained
