@@ -14,16 +14,17 @@ from tests.fuzz_options import TIME
 
 
 def test_over_http_every_point_diff_and_page_is_what_the_log_says(service: Service) -> None:
-    Entities.service, Entities.asked, Entities.histories = service, 0, 0
+    Entities.service, Entities.histories, Entities.events, Entities.asked = service, 0, 0, 0
     chance = settings(
         max_examples=TIME.over_http,
-        stateful_step_count=8,
+        stateful_step_count=10,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.generate, Phase.shrink] if TIME.is_full else [Phase.generate],
     )
     run_state_machine_as_test(seed(TIME.seed)(Entities), settings=chance)
-    print(f"\nover HTTP: {Entities.histories} histories, {Entities.asked} questions")  # noqa: T201  # for make test-time
+    counts = f"{Entities.histories} histories, {Entities.events} events, {Entities.asked} questions"
+    print(f"\nover HTTP: {counts}")  # noqa: T201  # what make test-time shows
     assert Entities.histories >= TIME.over_http
     assert Entities.asked >= 20 * TIME.over_http

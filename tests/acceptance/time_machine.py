@@ -28,7 +28,7 @@ EVENTS = """
         CASE WHEN isfinite(effective_until) THEN effective_until END, type, payload
     FROM log.event WHERE stream = 'entity:' || %s ORDER BY position
 """
-whos, places = st.integers(0, 2), st.integers(0, 9)
+whos, places = st.sampled_from([0, 0, 0, 1, 2]), st.integers(0, 9)
 names, kinds, values = st.sampled_from("AB"), st.sampled_from(["PERSON", "INSTITUTION"]), st.sampled_from(["1", "2"])
 codes = st.sampled_from(["EMAIL", "PHONE"])
 wholes = st.fixed_dictionaries(
@@ -37,7 +37,8 @@ wholes = st.fixed_dictionaries(
 parts = st.fixed_dictionaries(
     {}, optional={"display_name": names, "entity_type": kinds, "details": st.dictionaries(codes, st.none() | values)}
 )
-days = st.sampled_from([*(datetime(2024, 1, n, tzinfo=UTC) for n in range(1, 7)), datetime(2999, 1, 1, tzinfo=UTC)])
+EARLY = [datetime(2024, 1, n, tzinfo=UTC) for n in range(1, 7)]
+days = st.sampled_from([*EARLY, datetime(2999, 1, 1, tzinfo=UTC)])
 lengths = st.sampled_from([None, None, None, "infinity", 1, 2, 4])
 
 
@@ -93,15 +94,17 @@ class Entities(RuleBasedStateMachine):
     service: ClassVar[Service]
     asked: ClassVar[int] = 0
     histories: ClassVar[int] = 0
+    events: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
         self.tag = uuid4().hex[:8]
         self.uids = [str(uuid4()) for _ in range(3)]
 
-    @initialize(whole=wholes, span=spans())
-    def register_one(self, whole: Any, span: Any) -> None:
-        self.register(0, whole, span)
+    @initialize(whole=wholes, at=st.sampled_from(EARLY), other=wholes, span=spans())
+    def begin(self, whole: Any, at: datetime, other: Any, span: Any) -> None:
+        self.register(0, whole, {"effective_at": at.isoformat()})
+        self.register(1, other, span)
 
     @rule(who=whos, whole=wholes, span=spans())
     def register(self, who: int, whole: Any, span: Any) -> None:
@@ -164,6 +167,7 @@ class Entities(RuleBasedStateMachine):
     def teardown(self) -> None:
         type(self).histories += 1
         told = {who: found for who in range(3) if (found := self.told(who)).said}
+        type(self).events += sum(len(of.said) for of in told.values())
         head = self.service.head()
         for who, of in told.items():
             for instant, known in of.points():
@@ -230,6 +234,9 @@ class Entities(RuleBasedStateMachine):
         return {who: of for who in range(3) if (of := self.told(who)).said and of.said[0].position <= position}
 
 
+NOTHING = (None, None)
+
+
 def as_text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
@@ -253,7 +260,7 @@ def applied(changes: Mapping[str, tuple[Any, Any]], state: State) -> State:
 def joined(first: Mapping[str, tuple[Any, Any]], second: Mapping[str, tuple[Any, Any]]) -> Mapping[str, Sequence[Any]]:
     """Return the net of two differences that follow one another."""
     both = {
-        field: (first.get(field, second.get(field, ()))[0], second.get(field, first.get(field, ()))[1])
+        field: (first.get(field, second.get(field, NOTHING))[0], second.get(field, first.get(field, NOTHING))[1])
         for field in first.keys() | second.keys()
     }
     return {field: (old, new) for field, (old, new) in both.items() if old != new}
