@@ -124,7 +124,8 @@ fuzz: setup ## Throw 200 examples at every operation of the OpenAPI document
 		--fuzz-seed=$${FUZZ_SEED:-$$(date +%s)}
 
 test-time: setup ## Check two-dimensional time with 2,000 histories and more
-	@$(BIN)/python -m pytest -n 0 -s tests/unit/test_time_check.py --time-histories=2000 --time-over-http=300 \
+	@$(BIN)/python -m pytest -n 0 -s tests/unit/test_time_check.py tests/acceptance/test_time_machine.py \
+		--time-histories=2000 --time-over-http=200 \
 		--time-seed=$${TIME_SEED:-$$(date +%s)}
 
 lock: setup ## Write requirements.lock anew (needs uv)

@@ -1,7 +1,7 @@
 """The fold in two dimensions withstands commands at random, often enough to mean something.
 
 The test run checks a few thousand points, `make test-time` over 100,000; the counts are printed, TIME_SEED gives a run
-again. What was found in this way stands in test_found_in_time.py.
+again.
 """
 
 from __future__ import annotations
