@@ -69,7 +69,9 @@ def test_one_wrong_cell_in_any_column_is_found(folded: str, table: str) -> None:
     with psycopg.connect(folded, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE TABLE saved AS TABLE {}").format(where))
         # so that any cell can be wrong, not those alone that the constraints let through
-        connection.execute(sql.SQL("ALTER TABLE {0} RENAME TO set_aside; CREATE TABLE {0} AS TABLE saved").format(where))
+        connection.execute(
+            sql.SQL("ALTER TABLE {0} RENAME TO set_aside; CREATE TABLE {0} AS TABLE saved").format(where)
+        )
         connection.execute(sql.SQL("GRANT SELECT ON {} TO cockpit_projector").format(where))
         for column, kind in columns(folded, table):
             name = sql.Identifier(column)
