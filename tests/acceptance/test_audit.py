@@ -22,6 +22,8 @@ ROW = [
     "ip_address",
     "user_agent",
     "position",
+    "event_id",
+    "reason",
 ]
 
 

@@ -14,7 +14,7 @@ JSON = {"Content-Type": "application/json"}
 PERSON = {"display_name": "Bad input", "entity_type": "PERSON"}
 GLOBEX = "e3146cf3-36b8-47b5-bd32-1e23b53745f8"
 NOBODY = "00000000-0000-4000-8000-000000000000"
-LATER = ("known_from", "known_to", "effective_until")
+LATER = ("external_id",)
 READS = (
     "entities",
     f"entities/{GLOBEX}",

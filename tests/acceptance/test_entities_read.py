@@ -160,7 +160,7 @@ def test_pages_by_cursor_join_up_whatever_is_written_between(service: Service, m
     page = listed(service, q=mark, page_size=10, cursor="*")
     found = page["results"]
     while page["next"]:
-        service.entity(f"Between {mark}")
+        service.entity(f"Between {mark} {uuid4()}")
         query = {name: values[0] for name, values in parse_qs(urlsplit(page["next"]).query).items()}
         page = listed(service, **query)
         found += page["results"]

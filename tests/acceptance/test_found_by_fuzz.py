@@ -34,15 +34,15 @@ def _field_errors(answer: httpx2.Response) -> list[tuple[Any, Any]]:
     return [(error["field"], error["code"]) for error in answer.json()["errors"]]
 
 
-def test_a_dated_change_made_again_after_the_retirement_is_a_conflict_and_not_an_empty_answer(
+def test_a_dated_change_made_again_after_the_retirement_is_answered_as_it_was_then_and_not_empty(
     client: httpx2.Client,
 ) -> None:
     url = _made(client)
     assert client.patch(url, json=RENAMED).status_code == 200
     assert client.delete(url).status_code == 204
     again = client.patch(url, json=RENAMED)
-    assert (again.status_code, again.json()["code"]) == (409, "retired")
-    assert again.json()["reopen"] == f"{url}/reopen"
+    assert (again.status_code, again.json()["display_name"]) == (200, "Jane Smith")
+    assert again.json()["is_current"] is False
     assert client.post(f"{url}/reopen", headers={"Prefer": "wait=5"}).status_code == 200
 
 

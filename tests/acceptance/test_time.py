@@ -17,7 +17,11 @@ VERSION = [
     "entity_uid",
     "changes",
     "position",
+    "recorded_from",
+    "recorded_to",
+    "event_id",
     "actor",
+    "reason",
 ]
 
 

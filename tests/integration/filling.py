@@ -23,8 +23,8 @@ SELECT id, entity_uid, 'EMAIL', hashdiff, hashdiff, valid_from, valid_to, is_cur
 FROM read_model.entity_version;
 
 INSERT INTO read_model.audit_entry
-SELECT last_position * 65536, last_position, 'user_' || last_position % 100, registered_at, entity_uid, 'entity', 'INSERT',
-       NULL, NULL, '{}', 'request-' || last_position, NULL, NULL, last_event_id, NULL
+SELECT last_position * 65536, last_position, 'user_' || last_position % 100, registered_at, entity_uid,
+       'entity', 'INSERT', NULL, NULL, '{}', 'request-' || last_position, NULL, NULL, last_event_id, NULL
 FROM read_model.entity_head;
 
 UPDATE read_model.checkpoint SET position = 100000, recorded_at = now(), clock_at = now();
