@@ -72,14 +72,15 @@ class Replay:
         codes = sorted(name for name in self._values if name.startswith("details."))
         entries, ordinal = 0, 0
         for group in ["entity", *codes]:
-            before, after = self.steps.get(group, {}), self._group(group)
-            ordinal = self._move(group, after, event, ordinal)
+            past, before = self._before_and_from(group, spoken.at)
+            after = self._group(group, spoken.at, before)
+            ordinal = self._move(group, after, event, ordinal, spoken.at)
             entry = _entry(event, group, before, after)
             if entry is not None:
                 named = {"audit_id": event.position * 65536 + entries, "entity_uid": self.uid}
                 self.audit.append(named | entry)
                 entries += 1
-            self.steps[group] = after
+            self.steps[group] = past | after
 
     def instants(self, columns: Sequence[str]) -> list[datetime]:
         """Return where the assertions about some fields begin and where they end, those of each field by itself."""
@@ -94,12 +95,23 @@ class Replay:
             at: known[at] if at < start else field(asserted, name, at) for at in sorted(set(self.instants([name])))
         }
 
-    def _group(self, group: str) -> dict[datetime, Step]:
-        """Return what a group says and until when, by start: of an entity without a name or a type it says nothing."""
+    def _before_and_from(self, group: str, start: datetime) -> tuple[dict[datetime, Step], dict[datetime, Step]]:
+        """Return what a group said of the time before an instant, which cannot change, and what from there on."""
+        past: dict[datetime, Step] = {}
+        rest: dict[datetime, Step] = {}
+        for at, step in self.steps.get(group, {}).items():
+            (past if step[0] is not None and step[0] < start else rest)[at] = step
+        return past, rest
+
+    def _group(self, group: str, start: datetime, before: Mapping[datetime, Step]) -> dict[datetime, Step]:
+        """Return what a group says from an instant on and until when, by start; it said `before` what may go on.
+
+        Of an entity without a name or a type it says nothing.
+        """
         held = [self._values.get(name, {}) for name in columns(group)]
         starts = [list(values) for values in held]
-        found: list[tuple[datetime, Row | None]] = []
-        for at in sorted({at for values in held for at in values}):
+        found: list[tuple[datetime, Row | None]] = [(at, content) for at, (_, content) in before.items() if at < start]
+        for at in sorted({at for values in held for at in values if at >= start}):
             now = [
                 values[of_field[bisect_right(of_field, at) - 1]] if of_field and of_field[0] <= at else None
                 for values, of_field in zip(held, starts, strict=True)
@@ -111,10 +123,13 @@ class Replay:
         ends = dict(zip([at for at, _ in found], [at for at, _ in found[1:]], strict=False))
         return {at: (ends.get(at), content) for at, content in found if content is not None}
 
-    def _move(self, group: str, wanted: Mapping[datetime, Step], event: Event, ordinal: int) -> int:
+    def _move(
+        self, group: str, wanted: Mapping[datetime, Step], event: Event, ordinal: int, start_of_change: datetime
+    ) -> int:
         """Make the rows of a group say what is wanted, and return how many the event has opened by now."""
+        past = [row for row in self.rows[group] if row["valid_to"] is not None and row["valid_to"] < start_of_change]
         rows: dict[datetime, Row] = {}
-        for row in self.rows[group]:
+        for row in self.rows[group][len(past) :]:
             end, content = wanted.get(row["valid_from"], (None, None))
             is_same = content is not None and all(row[column] == value for column, value in content.items())
             if is_same and end == row["valid_to"]:
@@ -129,7 +144,7 @@ class Replay:
                 name = {"id": event.position * 65536 + ordinal, "entity_uid": self.uid}
                 rows[start] = name | _opened(content, start, end, event)
                 ordinal += 1
-        self.rows[group] = [rows[start] for start in sorted(rows)]
+        self.rows[group] = past + [rows[start] for start in sorted(rows)]
         return ordinal
 
 
