@@ -198,11 +198,13 @@ def _revision(entity: Entity, command: Revise, at: datetime) -> EntityRevised | 
 
 
 def _as_revision(entity: Entity, command: Replace, at: datetime) -> Revise:
-    """Return the revision that makes the entity what the command says: what is not listed and is there, ends."""
+    """Return the revision that makes the entity what the command says: what is not listed and is there, ends.
+
+    What is there is what holds at its start; with a bound, whatever holds within it.
+    """
     codes = {field.removeprefix(DETAILS) for field in known.fields_of(entity) if field.startswith(DETAILS)}
-    gone = {
-        code: None for code in codes - command.details.keys() if known.value(entity, DETAILS + code, at) is not None
-    }
+    unlisted = codes - command.details.keys()
+    gone = {code: None for code in unlisted if known.holds(entity, DETAILS + code, at, command.effective_until)}
     return Revise(
         display_name=command.display_name,
         entity_type=command.entity_type,

@@ -38,6 +38,9 @@ ATTEMPTS = 32
 KEPT_CHANGE_POINTS = 200_000
 """How much of the entities last written is kept folded, about 200 bytes each."""
 
+FOLDED_AT_ONCE = 50
+"""How many events are folded on the event loop: some milliseconds' worth where each corrects the past."""
+
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 State = TypeVar("State", Entity, Registry)
@@ -222,7 +225,7 @@ class Handler:
             raise KeyReused
         events = await self._store.load(verdict.stream, up_to=verdict.version or 0)
         return Outcome(
-            state=after(verdict.stream, None, events),
+            state=await _folded(after, verdict.stream, None, events),
             position=verdict.position,
             now=verdict.recorded_at,
             event_id=verdict.event_id,
@@ -234,7 +237,7 @@ class Handler:
         """Return the entity as the log has it now, reading only what came since it was kept here."""
         kept = self._entities.get(stream)
         events = await self._store.load(stream, after=kept.version if kept else 0)
-        state = _entity_after(stream, kept, events)
+        state = await _folded(_entity_after, stream, kept, events)
         self._keep(stream, state)
         return state
 
@@ -276,6 +279,18 @@ def _entity_after(stream: str, state: Entity | None, events: Sequence[Recorded])
         assert uid is not None, stream  # noqa: S101  # only entities' streams come here
         state = entity.initial(uid)
     return reduce(entity.evolve, events, state)
+
+
+async def _folded(
+    after: Callable[[str, State | None, Sequence[Recorded]], State],
+    stream: str,
+    state: State | None,
+    events: Sequence[Recorded],
+) -> State:
+    """Return the state after some events; many are folded in a thread, so that others are served meanwhile."""
+    if len(events) <= FOLDED_AT_ONCE:
+        return after(stream, state, events)
+    return await asyncio.to_thread(after, stream, state, events)
 
 
 def _registry_after(_stream: str, state: Registry | None, events: Sequence[Recorded]) -> Registry:

@@ -40,6 +40,18 @@ def value(entity: Timeline, field: str, instant: datetime) -> Value:
     return detail.detail_value if isinstance(detail, DetailVersion) else None
 
 
+def holds(entity: Timeline, field: str, start: datetime, until: Until) -> bool:
+    """Say whether a field holds anything at an instant; with a bound, anywhere from there up to it."""
+    if until is None:
+        return value(entity, field, start) is not None
+    return any(
+        piece.value is not None
+        and (piece.end is None or piece.end > start)
+        and (until == INFINITY or piece.start < until)
+        for piece in pieces(fields_of(entity).get(field, ()))
+    )
+
+
 def exists(entity: Timeline, instant: datetime) -> bool:
     """Say whether the entity exists at an instant."""
     return value(entity, EXISTS, instant) is True

@@ -182,11 +182,15 @@ def _plain(case: Case[Any]) -> list[Any]:
     return [dict(case.path_parameters), dict(case.query), dict(case.headers), str(case.body)]
 
 
+WAITED_FOR = {"min_position", "position", "known_at", "known_from", "known_to"}
+"""What a read waits for, and answers 503 when that takes too long."""
+
+
 def no_fault(_context: Any, response: Response, case: Case[Any]) -> None:
     """Take no 5xx but the 503 of a read that asked for a position which is not there yet."""
     if response.status_code < httpx2.codes.INTERNAL_SERVER_ERROR:
         return
-    waited = response.status_code == httpx2.codes.SERVICE_UNAVAILABLE and "min_position" in case.query
+    waited = response.status_code == httpx2.codes.SERVICE_UNAVAILABLE and not WAITED_FOR.isdisjoint(case.query)
     if not waited or "retry-after" not in response.headers:
         raise Failure(operation=case.operation.label, title="Fault", message=f"{response.status_code}: {response.text}")
 

@@ -55,6 +55,15 @@ def test_the_same_key_with_another_body_is_422(service: Service) -> None:
     assert service.head() == head
 
 
+def test_the_same_key_with_another_reason_is_422(service: Service) -> None:
+    body, key = person(), uuid4().hex
+    first = keyed(service, "POST", "entities", {**body, "reason": "one"}, key)
+    again = keyed(service, "POST", "entities", {**body, "reason": "one"}, key)
+    assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
+    problem(keyed(service, "POST", "entities", {**body, "reason": "two"}, key), 422, code="idempotency_key_reused")
+    problem(keyed(service, "POST", "entities", body, key), 422, code="idempotency_key_reused")
+
+
 def test_a_key_belongs_to_user_method_and_path(service: Service) -> None:
     body, key = person(), uuid4().hex
     first = keyed(service, "POST", "entities", body, key)

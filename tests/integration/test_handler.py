@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -17,13 +18,14 @@ from cockpit.app import build_app
 from cockpit.services import Writers, writers
 from db.pool import Dsns
 from shared.core.errors import PreconditionFailed, Unavailable
-from shared.core.events import EntityRegistered, Kind, Metadata, entity_stream
+from shared.core.events import EntityRegistered, Kind, Metadata, Recorded, entity_stream
 from shared.settings import Settings
+from tests import given
 from tests.integration.proxy import proxied
 from write_side import ids
 from write_side.appends import Append
-from write_side.entity import Register, Revise, etag
-from write_side.handler import Handler, Outcome, Request
+from write_side.entity import Entity, Register, Revise, etag, initial
+from write_side.handler import FOLDED_AT_ONCE, Handler, Outcome, Request, _folded
 from write_side.registry import RegisterType
 
 Result = TypeVar("Result")
@@ -197,5 +199,20 @@ def test_what_is_due_by_our_clock_alone_is_not_due(database: str) -> None:
             undated = Revise(display_name="Scheduled")
             assert (await ahead.entity(uid, undated, REQUEST)).event_id is not None
             assert (await ahead.entity(uid, undated, REQUEST)).event_id is None
+
+    asyncio.run(run())
+
+
+def test_a_long_stream_is_folded_without_holding_up_the_others() -> None:
+    served = threading.Event()
+
+    def fold(_stream: str, state: Entity | None, events: Sequence[Recorded]) -> Entity:
+        assert served.wait(10), "nobody else was served meanwhile"
+        return state or initial(UUID(int=len(events)))
+
+    async def run() -> None:
+        asyncio.get_running_loop().call_later(0.01, served.set)
+        long: list[Recorded] = [given.record(given.JOHN, 1, given.day(1))] * (FOLDED_AT_ONCE + 1)
+        assert (await _folded(fold, "", None, long)).entity_uid == UUID(int=len(long))
 
     asyncio.run(run())

@@ -26,7 +26,7 @@ from shared.core.events import (
     Until,
 )
 from tests.given import JOHN, dated, day, given, replace_john
-from write_side.entity import Cancel, Command, Register, Reopen, Retire, Revise, holds_between
+from write_side.entity import Cancel, Command, Register, Reopen, Replace, Retire, Revise, holds_between
 
 MARRIED = EntityRevised(display_name="John Smith")
 SINCE_1 = dated(day(1), JOHN)
@@ -168,3 +168,16 @@ def test_a_decision_holds_between_two_scheduled_change_points() -> None:
 def test_a_type_may_be_registered_for_a_time_alone() -> None:
     passing = EntityRegistered("Pop-up", "PERSON")
     given(dated(day(50), passing, day(90))).when(Revise(display_name="A")).then_raises(Retired, since=day(90))
+
+
+def test_a_replacement_with_a_bound_is_the_whole_within_it() -> None:
+    phone = dated(day(120), EntityRevised(details={"PHONE": "1"}))
+    whole = {"display_name": "John", "entity_type": "PERSON", "details": JOHN.details, "effective_at": day(110)}
+    said = {"display_name": "John", "entity_type": "PERSON"}
+    scheduled = given(SINCE_1, phone)
+    without = EntityRevised(**said, details={**JOHN.details, "PHONE": None})  # type: ignore[arg-type]
+    scheduled.when(Replace(**whole, effective_until=day(130))).then(without)  # type: ignore[arg-type]
+    scheduled.when(Replace(**whole, effective_until=INFINITY)).then(without)  # type: ignore[arg-type]
+    kept = EntityRevised(**said, details=JOHN.details)  # type: ignore[arg-type]
+    scheduled.when(Replace(**whole, effective_until=day(120))).then(kept)  # type: ignore[arg-type]
+    scheduled.when(Replace(**whole)).then(kept)  # type: ignore[arg-type]

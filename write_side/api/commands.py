@@ -68,7 +68,7 @@ def command_request(
     """
     services = writing(request)
     path = request.scope["path"].lower()  # a uid is the same in either case
-    content = _content(asked)
+    content = _content(asked) + (b"" if reason is None else canonical({"reason": reason}))
     digest = sha256(content).digest()
     key = request.headers.get("idempotency-key")
     receipt = None
