@@ -1,7 +1,7 @@
 -- The next instant at which a row begins or ceases to be current, in how many seconds, and whether settled_at is of some
 -- time ago; called by projector/clock.py. What ends without being current begins before that.
 SELECT due.due_at, extract(epoch FROM due.due_at - clock_timestamp())::float8,
-       c.settled_at < clock_timestamp() - interval '0.5 seconds'
+       c.settled_at < clock_timestamp() - interval '1 minute'
 FROM checkpoint c,
      LATERAL (SELECT least(
          (SELECT min(valid_from) FROM entity_version WHERE valid_from > c.clock_at),
