@@ -96,6 +96,7 @@ def test_what_was_retired_from_its_very_start_on_is_retired(client: TestClient, 
     answer = client.get(f"{ENTITIES}/{uid(3)}{query}")
     assert (answer.status_code, answer.json()["code"]) == (404, "retired")
     assert answer.json()["retired_since"] == show(day(1))
+    assert f"retired since {show(day(1))};" in answer.json()["detail"]
     assert client.get(answer.json()["history"]).status_code == 200
 
 
