@@ -110,7 +110,7 @@ class ReadModel:
         now, count, is_known = found.rows[0][2:5]
         if not is_known:
             raise Unknown("entity")
-        items = shaped.versions(uid, now, (row[5:] for row in found.rows))
+        items = shaped.versions(uid, now, found.position, (row[5:] for row in found.rows))
         return _found(found, items, count, asked.now, shaped.version_key)
 
     async def scheduled(self, uid: UUID | None, part: Slice, asked: Asked) -> Found[ScheduledOut]:
@@ -120,7 +120,7 @@ class ReadModel:
         params = {"uid": uid, "most": most, **part.params()}
         found = await self._snapshots.fetch("read/list_scheduled", params, asked, prepare=False)
         count = found.rows[0][2]
-        items = shaped.scheduled(part, (row[3:] for row in found.rows))
+        items = shaped.scheduled(part, found.position, (row[3:] for row in found.rows))
         return _found(found, items, count, asked.now, shaped.scheduled_key)
 
     async def diff(self, window: Window, part: Slice, asked: Asked) -> Found[EntityDiff]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
-from read_side.beliefs import Span, Told, span_of_detail, spans_of_entity
+from read_side.beliefs import Span, Told, since, span_of_detail, spans_of_entity
 from read_side.diff import Cause, EntityDiff, Mode, difference
 from read_side.questions import Key, Order
 from read_side.shapes import AuditOut, ScheduledOut, VersionOut
@@ -16,7 +16,7 @@ from read_side.steps import Points, field_order, steps
 from shared.http.shapes import DetailOut, EntityOut, TypeOut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from uuid import UUID
 
     from read_side.questions import Slice
@@ -56,19 +56,36 @@ def holds(instant: datetime, valid_from: datetime, valid_to: datetime | None) ->
     return valid_from <= instant and (valid_to is None or instant < valid_to)
 
 
-def versions(uid: UUID, now: datetime, rows: Iterable[Row]) -> list[VersionOut]:
-    """Return the history in rows of versions; what was believed before is not current."""
+def versions(uid: UUID, now: datetime, known: int, rows: Iterable[Row]) -> list[VersionOut]:
+    """Return the history in rows of versions, of belief about where they begin, and of events by their positions.
+
+    What was believed before is not current. The event of a version is the one since which it has been believed, or was
+    as long as it was believed at all, that its content begins there; the row may have been made anew by a later one.
+    """
+    page: list[Row] = []
+    belief: dict[tuple[str, datetime], list[Span]] = {}
+    causes: dict[int, Cause] = {}
+    for kind, *row in rows:
+        if kind == "event":
+            causes[row[4]] = Cause(*row[11:15])
+        elif kind == "belief":
+            code, digest, valid_from, valid_to, position, ended, superseded, *_ = row
+            told = Told(valid_from, valid_to, position, ended, superseded)
+            for instant in (valid_from, valid_to):
+                belief.setdefault((code, instant), []).append(Span(code, digest, told))
+        elif kind is not None:
+            page.append((kind, *row))
     found = []
-    for kind, code, valid_from, valid_to, created_at, updated_at, digest, *recorded in rows:
-        position, recorded_to, actor, value, entity_type, event_id, reason = recorded
-        if kind is None:
-            continue
+    for kind, code, digest, valid_from, valid_to, position, _, superseded, created_at, updated_at, *row in page:
+        value, entity_type, *_ = row
+        believed_at = known if superseded is None else superseded - 1
+        cause = causes[since(belief[code, valid_from], valid_from, digest, believed_at)]
         found.append(
             VersionOut(
                 type=kind,
                 valid_from=valid_from,
                 valid_to=valid_to,
-                is_current=recorded_to is None and holds(now, valid_from, valid_to),
+                is_current=superseded is None and holds(now, valid_from, valid_to),
                 created_at=created_at,
                 updated_at=updated_at,
                 hashdiff=digest,
@@ -78,10 +95,10 @@ def versions(uid: UUID, now: datetime, rows: Iterable[Row]) -> list[VersionOut]:
                 else {"detail_type": code, "detail_value": value},
                 position=position,
                 recorded_from=created_at,
-                recorded_to=recorded_to,
-                event_id=event_id,
-                actor=actor,
-                reason=reason,
+                recorded_to=None if superseded is None else causes[superseded].recorded_at,
+                event_id=cause.event_id,
+                actor=cause.actor,
+                reason=cause.reason,
             )
         )
     return found
@@ -93,16 +110,32 @@ def version_key(version: VersionOut) -> Key:
     return Key(instant=version.valid_from, text=code, number=version.position)
 
 
-def scheduled(part: Slice, rows: Iterable[Row]) -> list[ScheduledOut]:
-    """Return the changes of a page in rows that meet at an instant, the instants in order: one item more may be there.
+def scheduled(part: Slice, known: int, rows: Iterable[Row]) -> list[ScheduledOut]:
+    """Return the changes of a page, from rows that ever met at an instant, in their order; one more may be there.
 
-    The event of a change is the one that made the row that begins with it, or else that told the end of the last one.
+    Rows without an instant tell the events by their positions. The event of a change is the one since which it has been
+    believed.
     """
-    met: dict[tuple[datetime, UUID], list[Row]] = {}
-    for instant, uid, *row in rows:
-        if instant is not None:
-            met.setdefault((instant, uid), []).append(tuple(row))
-    items = [item for (instant, uid), of_instant in met.items() for item in _changes(instant, uid, of_instant)]
+    met: dict[tuple[datetime, UUID], list[Span]] = {}
+    causes: dict[int, Cause] = {}
+    for instant, uid, code, value, entity_type, valid_from, valid_to, position, *rest in rows:
+        ended, superseded, *event = rest
+        if position is None:
+            continue
+        if instant is None:
+            causes[position] = Cause(*event)
+            continue
+        told = Told(valid_from, valid_to, position, ended, superseded)
+        met.setdefault((instant, uid), []).extend(_spans(code, value, entity_type, told))
+    items = []
+    for (instant, uid), spans in met.items():
+        for step in steps(spans, Points(instant - timedelta(microseconds=1), instant, known, known)):
+            cause = causes[step.position]
+            items.append(
+                ScheduledOut(
+                    uid, instant, step.field, step.before, step.after, cause.event_id, cause.actor, cause.reason
+                )
+            )
     if not part.keyed:
         start = (part.page - 1) * part.size
         return items[start : start + part.size + (not part.counted)]
@@ -114,21 +147,6 @@ def scheduled(part: Slice, rows: Iterable[Row]) -> list[ScheduledOut]:
             if (_place(scheduled_key(i)) < after if part.backward else _place(scheduled_key(i)) > after)
         ]
     return items[-part.size - 1 :] if part.backward else items[: part.size + 1]
-
-
-def _changes(instant: datetime, uid: UUID, rows: list[Row]) -> Iterator[ScheduledOut]:
-    """Yield the changes of an entity at an instant, by field."""
-    spans: list[Span] = []
-    events: dict[str, Row] = {}
-    for code, value, entity_type, valid_from, valid_to, *event in rows:
-        of_row = _spans(code, value, entity_type, Told(valid_from, valid_to, 0, None if valid_to is None else 0))
-        spans += of_row
-        for span in of_row:
-            if valid_from == instant or span.field not in events:
-                events[span.field] = tuple(event)
-    for step in steps(spans, Points(instant - timedelta(microseconds=1), instant, 0, 0)):
-        event_id, actor, reason = events[step.field]
-        yield ScheduledOut(uid, instant, step.field, step.before, step.after, event_id, actor, reason)
 
 
 def scheduled_key(item: ScheduledOut) -> Key:

@@ -18,7 +18,8 @@ class VersionOut(Struct):
     """One version of an entity or of one of its details, when it was recorded, and by whom.
 
     It was believed from `recorded_from` on, until `recorded_to` where a later event told otherwise; its `valid_to` is
-    known since `updated_at`. The event, its actor and reason are those that the version began with.
+    known since `updated_at`. `position` and `recorded_from` are of the event that made the row, maybe anew for another
+    end; `event_id`, `actor` and `reason` of the one since which it has been believed that this content begins there.
     """
 
     type: Literal["entity", "detail"]
@@ -39,7 +40,7 @@ class VersionOut(Struct):
 
 
 class ScheduledOut(Struct):
-    """A change of one field that is to come, and the event that made it so; what is absent is null."""
+    """A change of one field that is to come, and the event since which it has been believed; what is absent is null."""
 
     entity_uid: UUID
     effective_at: Instant

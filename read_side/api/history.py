@@ -34,7 +34,8 @@ async def list_history(request: Request) -> Response:
     """List the versions of an entity and its details as one timeline; with `as_of` those begun by then.
 
     What is scheduled is there too. An entity's version comes before its details of the same instant.
-    Earlier belief has `recorded_to`.
+    Earlier belief has `recorded_to`. The event is the one since which it has been believed that the content begins
+    there: to cancel it withdraws that; `position` is that of the row, which a later event may have made anew.
     """
     await authorize(request, "read")
     uid = read_uid(request.path_params)

@@ -33,7 +33,7 @@ async def list_scheduled(request: Request) -> Response:
     """List the changes of any field after `as_of`, or after now: by instant, then entity, then field.
 
     The end of what is bounded is one of them. The fields are `exists`, `display_name`, `entity_type` and
-    `details.<TYPE>`; the event is the one that made it so.
+    `details.<TYPE>`; the event is the one since which the change has been believed.
     """
     await authorize(request, "read")
     query = read_query(request, ScheduledQuery)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from inspect import cleandoc
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import to_builtins
+
 if TYPE_CHECKING:
-    from datetime import datetime
     from uuid import UUID
 
 
@@ -26,7 +28,13 @@ class CockpitError(Exception):
 
     def __str__(self) -> str:
         """Return the class's docstring with the error's own data filled in."""
-        return cleandoc(type(self).__doc__ or "").format(**vars(self))
+        data = {name: _written(value) for name, value in vars(self).items()}
+        return cleandoc(type(self).__doc__ or "").format(**data)
+
+
+def _written(value: object) -> object:
+    """Return an instant as the API writes it, all else as it is."""
+    return to_builtins(value.astimezone(UTC)) if isinstance(value, datetime) else value
 
 
 @dataclass(eq=False)

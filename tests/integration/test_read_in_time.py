@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +12,16 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 
-from shared.core.rows import Row
+from shared.core.rows import EntityVersion, Row
 from shared.http.instants import show
 from tests.conftest import Clone
+from tests.histories import as_said
 from tests.integration.reading import reading, uid
 from tests.integration.worlds import INSTANTS, World, changes, group, head, rows, said_by, truth, worlds, write
+from tests.oracle_points import state
 
 Site = tuple[psycopg.Connection[Any], TestClient]
+DAWN = INSTANTS[0]
 EXAMPLES = settings(
     max_examples=6,
     deadline=None,
@@ -72,12 +75,15 @@ def check_one(
         assert answer.json() in found
         return
     assert answer.status_code == 404
-    own = [row for whose, row, ended in rows(world, point["position"]) if (whose, group(row), ended) == (of, "", None)]
+    ever = [(row, ended) for whose, row, ended in rows(world, point["position"]) if (whose, group(row)) == (of, "")]
+    own = [row for row, ended in ever if ended is None]
     begun = [row for row in own if show(row.valid_from) <= point["as_of"]]
-    code = "retired" if begun else "not_yet" if own else "not_found"
-    assert answer.json()["code"] == code
-    if begun:
-        assert answer.json()["retired_since"] == show(max(row.valid_to for row in begun if row.valid_to))
+    is_retired = bool(begun or (ever and not own))
+    assert answer.json()["code"] == ("retired" if is_retired else "not_yet" if own else "not_found")
+    if is_retired:
+        ends = [row.valid_to for row in begun if row.valid_to]
+        since = max(ends) if begun else min(row.valid_from for row, _ in ever)  # or from its very start on
+        assert answer.json()["retired_since"] == show(since)
 
 
 def check_ends(found: list[Any], world: World, t: datetime, known: int) -> None:
@@ -130,27 +136,43 @@ def test_history_is_what_was_believed_and_on_request_what_had_been(site: Site, w
             own.sort(key=lambda known: (known[0].valid_from, group(known[0]), known[0].id))
             expected = [
                 (group(row), row.hashdiff, show(row.valid_from), row.valid_to and show(row.valid_to),
-                 row.recorded_from_position, show(row.created_at), recorded.get(ended or 0))
+                 row.recorded_from_position, show(row.created_at), recorded.get(ended or 0),
+                 str(UUID(int=begun_since(world, of, row, known if ended is None else ended - 1))))
                 for row, ended in own
             ]  # fmt: skip
             everything = results(client, path, position=known, include="superseded")
             assert [versions(item) for item in everything] == expected
             assert [versions(item) for item in results(client, path, position=known)] == [
-                version for version in expected if version[-1] is None
+                version for version in expected if version[-2] is None
             ]
             newest = results(client, path, position=known, include="superseded", order="-valid_from")
             assert newest == sorted(everything, key=lambda item: item["valid_from"], reverse=True)
             emails = results(client, path, position=known, field="details.EMAIL")
-            assert [versions(item) for item in emails] == [v for v in expected if v[0] == "EMAIL" and v[-1] is None]
+            assert [versions(item) for item in emails] == [v for v in expected if v[0] == "EMAIL" and v[-2] is None]
             if known == head(world):
                 assert everything == results(client, path, include="superseded")
 
 
 def versions(item: dict[str, Any]) -> tuple[Any, ...]:
     code = item["changes"].get("detail_type", "")
-    assert item["event_id"] == str(UUID(int=item["position"]))
-    names = ("hashdiff", "valid_from", "valid_to", "position", "recorded_from", "recorded_to")
+    names = ("hashdiff", "valid_from", "valid_to", "position", "recorded_from", "recorded_to", "event_id")
     return (code, *(item[name] for name in names))
+
+
+def begun_since(world: World, of: UUID, row: Row, known: int) -> int:
+    """Return since which event up to a position the oracle has what the row says begin where the row does."""
+    said = as_said(world[of])
+    names = ("display_name", "entity_type") if isinstance(row, EntityVersion) else (f"details.{row.detail_type}",)
+
+    def content(t: datetime, at: int) -> list[Any]:
+        return [state(said, t, at).get(name) for name in names]
+
+    earlier = row.valid_from - timedelta(days=1)
+    turn = content(row.valid_from, known)
+    position = known
+    while content(row.valid_from, position - 1) == turn != content(earlier, position - 1):
+        position -= 1
+    return position
 
 
 @EXAMPLES
@@ -172,4 +194,13 @@ def test_what_is_scheduled_is_what_will_change(site: Site, world: World) -> None
             ]
             assert [item for page in pages for item in page["results"]] == found[:4]
             assert bool(pages[1]["next"]) == (len(found) > 4)
-            assert all(UUID(item["event_id"]).int <= known and item["actor"] for item in found)
+            assert all(item["actor"] for item in found)
+            for item, (at, of, name, _, after) in zip(found, changes(world, t, known), strict=True):
+                assert UUID(item["event_id"]).int == scheduled_since(world, (at, of, name, after), known)
+
+
+def scheduled_since(world: World, change: tuple[datetime, UUID, str, Any], known: int) -> int:
+    """Return since which event up to a position the oracle has a field become a value at an instant."""
+    while any(change == (at, of, name, after) for at, of, name, _, after in changes(world, DAWN, known - 1)):
+        known -= 1
+    return known

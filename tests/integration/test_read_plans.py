@@ -43,11 +43,24 @@ def connection(filled: str) -> Iterator[psycopg.Connection[Any]]:
 
 def plan(connection: psycopg.Connection[Any], name: str, params: dict[str, Any]) -> tuple[str, int]:
     """Return the plan of a statement as text, and how many pages it touched."""
-    explain = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) " + statement(name)
-    row = connection.execute(explain, NOTHING | params).fetchone()
+    top = explain(connection, name, params)
+    return str(top), top["Shared Hit Blocks"] + top["Shared Read Blocks"]
+
+
+def explain(connection: psycopg.Connection[Any], name: str, params: dict[str, Any]) -> dict[str, Any]:
+    """Run a statement, and return the topmost node of its plan."""
+    query = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) " + statement(name)
+    row = connection.execute(query, NOTHING | params).fetchone()
     assert row is not None
-    (explained,) = row[0]
-    return str(explained), explained["Plan"]["Shared Hit Blocks"] + explained["Plan"]["Shared Read Blocks"]
+    top: dict[str, Any] = row[0][0]["Plan"]
+    return top
+
+
+def nodes(top: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a node of a plan and all below it."""
+    yield top
+    for below in top.get("Plans", []):
+        yield from nodes(below)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +117,29 @@ def test_a_question_about_one_entity_touches_its_own_rows(
     explained, pages = plan(connection, name, {"uid": row[0], **params})
     assert pages < 50, explained
     assert "'exclude_overlapping" not in explained, "the guards are no access paths"
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("read/list_current", {}),
+        ("read/list_current_by_type", {"type": "INSTITUTION"}),
+        ("read/search_current", {"pattern": "%name 12%"}),
+        ("read/list_as_of", {"as_of": day(150)}),
+        ("read/search_as_of", {"as_of": day(150)}),
+        ("read/list_known", {"as_of": day(150), "known": 100_000}),
+        ("read/search_known", {"as_of": day(150), "known": 100_000}),
+        ("read/list_scheduled", {"as_of": day(349)}),
+        ("read/list_scheduled", {"as_of": day(349), "known": 100_000}),
+        ("read/list_audit", {}),
+    ],
+)
+def test_what_is_counted_is_counted_once_however_many_rows_the_page_has(
+    connection: psycopg.Connection[Any], name: str, params: dict[str, Any]
+) -> None:
+    top = explain(connection, name, {**params, "counted": True})
+    aggregates = [node for node in nodes(top) if node["Node Type"] == "Aggregate"]
+    loops = [node["Actual Loops"] for node in aggregates if node["Partial Mode"] != "Partial"]  # that is one a worker
+    assert 1 in loops, "something is counted"
+    assert max(loops) == 1, loops
+    assert top["Actual Rows"] > 1

@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from psycopg.types.json import Json
 
+from shared.http.instants import show
 from tests.conftest import Clone
 from tests.integration.reading import TOKEN, day, projected, reading, uid
 
@@ -138,3 +139,10 @@ def test_every_read_tells_its_position_and_instant(client: TestClient, path: str
     joint = "&" if "?" in path else "?"
     dated = client.get(f"/api/v1/{path}{joint}as_of=2024-01-01&min_position=0", headers=ME)
     assert dated.headers["as-of"] == "2024-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize("path", ["entities", "scheduled", "audit", "entity-types", "detail-types"])
+def test_now_is_never_before_what_the_projector_took_for_now(clone: Clone, path: str) -> None:
+    with clone() as conninfo, projected(conninfo) as book, reading(conninfo) as client:
+        book.tick(day(40_000))
+        assert client.get(f"/api/v1/{path}", headers=ME).headers["as-of"] == show(day(40_000))

@@ -8,7 +8,11 @@ WITH moment AS MATERIALIZED (
 )
 SELECT c.position, c.now AS as_of, c.now,
        h.last_event_id, h.change_points - (SELECT count(*) FROM unnest(h.schedule) AS t (instant) WHERE instant > c.now),
-       CASE WHEN e.valid_to <= c.now THEN e.valid_to END AS retired_at,
+       CASE WHEN e.valid_to <= c.now THEN e.valid_to
+            WHEN h.entity_uid IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM entity_version f WHERE f.entity_uid = h.entity_uid)
+            THEN coalesce(h.registered_at, c.now) -- retired from its very start on
+       END AS retired_at,
        CASE WHEN e.id IS NULL
             THEN (SELECT min(f.valid_from) FROM entity_version f WHERE f.entity_uid = h.entity_uid) END AS starts_at,
        e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff,

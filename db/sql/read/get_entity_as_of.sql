@@ -2,7 +2,11 @@
 -- for ReadModel.entity.
 SELECT c.position, %(as_of)s::timestamptz AS as_of, greatest(now(), c.recorded_at, c.clock_at) AS now,
        NULL::uuid, NULL::bigint,
-       CASE WHEN e.valid_to <= %(as_of)s::timestamptz THEN e.valid_to END AS retired_at,
+       CASE WHEN e.valid_to <= %(as_of)s::timestamptz THEN e.valid_to
+            WHEN h.entity_uid IS NOT NULL
+                 AND NOT EXISTS (SELECT FROM entity_version f WHERE f.entity_uid = h.entity_uid)
+            THEN coalesce(h.registered_at, %(as_of)s::timestamptz) -- retired from its very start on
+       END AS retired_at,
        CASE WHEN e.id IS NULL
             THEN (SELECT min(f.valid_from) FROM entity_version f WHERE f.entity_uid = h.entity_uid) END AS starts_at,
        e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff,

@@ -6,7 +6,11 @@ WITH moment AS MATERIALIZED (
     FROM checkpoint WHERE name = 'read_model'
 )
 SELECT c.position, c.as_of, c.now, NULL::uuid, NULL::bigint,
-       CASE WHEN e.valid_to <= c.as_of THEN e.valid_to END AS retired_at,
+       CASE WHEN e.valid_to <= c.as_of THEN e.valid_to
+            WHEN NOT EXISTS (SELECT FROM entity_version_known(%(known)s::bigint) f WHERE f.entity_uid = %(uid)s::uuid)
+            THEN (SELECT min(f.valid_from) FROM entity_version_superseded f -- retired from its very start on
+                  WHERE f.entity_uid = %(uid)s::uuid AND f.recorded_from_position <= %(known)s::bigint)
+       END AS retired_at,
        CASE WHEN e.id IS NULL
             THEN (SELECT min(f.valid_from) FROM entity_version_known(%(known)s::bigint) f
                   WHERE f.entity_uid = %(uid)s::uuid) END AS starts_at,

@@ -20,7 +20,7 @@ WITH found AS NOT MATERIALIZED (
              CASE WHEN %(backward)s::boolean THEN audit_id END
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
-SELECT c.position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greatest(now(), c.recorded_at)) AS as_of,
+SELECT c.position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greatest(now(), c.recorded_at, c.clock_at)) AS as_of,
        CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
        page.audit_id, page.actor, page.recorded_at, page.entity_uid, page.table_name, page.operation, page.detail_code,
        page.before_value::text, page.after_value::text, page.request_id, page.ip_address, page.user_agent,

@@ -28,7 +28,7 @@ SELECT c.position, c.now AS as_of, c.now,
            (SELECT count(*) FROM entity_version WHERE is_current)
            + (SELECT count(*) FROM due)
            - (SELECT count(*) FROM entity_version
-              WHERE is_current AND valid_to > c.clock_at AND valid_to <= c.now)
+              WHERE is_current AND valid_to > (SELECT clock_at FROM moment) AND valid_to <= (SELECT now FROM moment))
        END AS count,
        NULL::text AS refused,
        page.id, page.entity_uid, page.display_name, page.entity_type, page.valid_from, page.valid_to, page.hashdiff,

@@ -28,7 +28,8 @@ SELECT c.position, c.now AS as_of, c.now,
            (SELECT count(*) FROM entity_version WHERE is_current AND entity_type = %(type)s::text)
            + (SELECT count(*) FROM due)
            - (SELECT count(*) FROM entity_version
-              WHERE is_current AND entity_type = %(type)s::text AND valid_to > c.clock_at AND valid_to <= c.now)
+              WHERE is_current AND entity_type = %(type)s::text
+                AND valid_to > (SELECT clock_at FROM moment) AND valid_to <= (SELECT now FROM moment))
        END AS count,
        CASE WHEN NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active)
             THEN 'type' END AS refused,

@@ -1,6 +1,6 @@
 -- A page of the entity types by code, active or not; for ReadModel.types. They have no timeline of valid time: any
 -- instant sees the same. Backwards it is the page before a key.
-SELECT c.position, coalesce(%(as_of)s::timestamptz, greatest(now(), c.recorded_at)) AS as_of,
+SELECT c.position, coalesce(%(as_of)s::timestamptz, greatest(now(), c.recorded_at, c.clock_at)) AS as_of,
        CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM entity_type) END AS count,
        page.code, page.name, page.description, page.is_active
 FROM checkpoint c

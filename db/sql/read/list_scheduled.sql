@@ -1,6 +1,6 @@
 -- The instants after as_of at which something of an entity begins or ends, as known at a position or latest, in order,
--- each with the rows that meet there and the events that made it so; for ReadModel.scheduled. The count is that of the
--- fields that change. Backwards they are the last ones up to a key.
+-- each with all rows that ever met there, and then the events that made and ended these; for ReadModel.scheduled. The
+-- count is that of the fields that change. Backwards they are the last ones up to a key.
 WITH moment AS MATERIALIZED (
     SELECT position, m.now, coalesce(%(as_of)s::timestamptz, m.now) AS as_of
     FROM checkpoint,
@@ -31,6 +31,12 @@ WITH moment AS MATERIALIZED (
              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
     LIMIT %(most)s::bigint
+), belief AS MATERIALIZED (
+    SELECT page.instant, page.entity_uid, r.*
+    FROM page
+    CROSS JOIN LATERAL rows_of(page.entity_uid) r
+    WHERE (r.valid_from = page.instant OR r.valid_to = page.instant)
+      AND (%(known)s::bigint IS NULL OR r.recorded_from_position <= %(known)s::bigint)
 )
 SELECT c.position, c.as_of,
        CASE WHEN %(counted)s::boolean THEN
@@ -38,31 +44,29 @@ SELECT c.position, c.as_of,
                                      ELSE (b.display_name <> a.display_name)::integer
                                           + (b.entity_type <> a.entity_type)::integer END), 0)
             FROM entities a LEFT JOIN entities b ON b.entity_uid = a.entity_uid AND b.valid_to = a.valid_from
-            WHERE a.valid_from > c.as_of)
+            WHERE a.valid_from > (SELECT as_of FROM moment))
            + (SELECT 3 * count(*) FROM entities a
-              WHERE a.valid_to > c.as_of AND NOT EXISTS (
+              WHERE a.valid_to > (SELECT as_of FROM moment) AND NOT EXISTS (
                   SELECT FROM entities b WHERE b.entity_uid = a.entity_uid AND b.valid_from = a.valid_to))
-           + (SELECT count(*) FROM details a WHERE a.valid_from > c.as_of)
+           + (SELECT count(*) FROM details a WHERE a.valid_from > (SELECT as_of FROM moment))
            + (SELECT count(*) FROM details a
-              WHERE a.valid_to > c.as_of AND NOT EXISTS (
+              WHERE a.valid_to > (SELECT as_of FROM moment) AND NOT EXISTS (
                   SELECT FROM details b WHERE b.entity_uid = a.entity_uid AND b.detail_type = a.detail_type
                                           AND b.valid_from = a.valid_to))
        END::bigint AS count,
-       page.instant, page.entity_uid, r.detail_type, r.value, r.entity_type, r.valid_from, r.valid_to,
-       made.event_id, made.actor, made.reason
+       found.*
 FROM moment c
-LEFT JOIN page ON true
-LEFT JOIN LATERAL (
-    SELECT NULL::text AS detail_type, e.display_name AS value, e.entity_type, e.valid_from, e.valid_to,
-           e.recorded_from_position, e.valid_to_known_position
-    FROM entity_version_known(%(known)s::bigint) e
-    WHERE e.entity_uid = page.entity_uid AND (e.valid_from = page.instant OR e.valid_to = page.instant)
+LEFT JOIN (
+    SELECT instant, entity_uid, detail_type, value, entity_type, valid_from, valid_to,
+           recorded_from_position, valid_to_known_position, recorded_to_position,
+           NULL::uuid AS event_id, NULL::text AS actor, NULL::text AS reason, NULL::timestamptz AS recorded_at
+    FROM belief
     UNION ALL
-    SELECT d.detail_type, d.detail_value, NULL, d.valid_from, d.valid_to,
-           d.recorded_from_position, d.valid_to_known_position
-    FROM entity_detail_version_known(%(known)s::bigint) d
-    WHERE d.entity_uid = page.entity_uid AND (d.valid_from = page.instant OR d.valid_to = page.instant)
-) r ON true
-LEFT JOIN audit_entry made ON made.audit_id = 65536 * CASE
-    WHEN r.valid_from = page.instant THEN r.recorded_from_position ELSE r.valid_to_known_position END
-ORDER BY page.instant, page.entity_uid
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, a.position, NULL, NULL,
+           a.event_id, a.actor, a.reason, a.recorded_at
+    FROM (SELECT recorded_from_position FROM belief
+          UNION SELECT valid_to_known_position FROM belief
+          UNION SELECT recorded_to_position FROM belief) e (position)
+    JOIN audit_entry a ON a.audit_id = e.position * 65536
+) found ON true
+ORDER BY found.instant, found.entity_uid
