@@ -1,6 +1,7 @@
 """PURE: the audit entries of one event, told by what it changed in the rows.
 
-An entry shows one instant of valid time: the first at which something else is believed of the group than before.
+An entry shows one instant of valid time: the first at which something else is believed of the group than before. An
+event that changed no row has one entry too: who did what, and why, is always told.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.core.events import Recorded
+from shared.core.events import Recorded, uid_of
 from shared.core.rows import Change, Closed, EntityVersion, Opened, Reasserted, Row
 from shared.core.turn import ROWS_PER_EVENT
 
@@ -22,7 +23,10 @@ encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
-    """One row of `audit_entry`; before and after are JSON objects of the values that changed, None where no row was."""
+    """One row of `audit_entry`; before and after are JSON objects of the values that changed.
+
+    They are None where no row was, both of them where the event changed none.
+    """
 
     audit_id: int
     position: int
@@ -42,13 +46,18 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
 
 def audit_entries(recorded: Recorded, changes: Sequence[Change]) -> list[AuditEntry]:
-    """Return one entry for each group of rows that the event changed: entity first, then details by type."""
+    """Return one entry for each group of rows that the event changed: entity first, then details by type.
+
+    Where it changed none there is one that says so, about the entity.
+    """
     groups: defaultdict[str | None, list[Change]] = defaultdict(list)
     for change in changes:
         if not isinstance(change, Reasserted):
             groups[None if isinstance(change.row, EntityVersion) else change.row.detail_type].append(change)
+    if not groups:
+        return [_entry(recorded, 0, None, None, None)]
     return [
-        _entry(recorded, recorded.position * ROWS_PER_EVENT + ordinal, code, *_first_difference(changed))
+        _entry(recorded, ordinal, code, *_first_difference(changed))
         for ordinal, (code, changed) in enumerate(groups.items())
     ]
 
@@ -74,21 +83,21 @@ def _valid_at(rows: Sequence[Row], instant: datetime) -> Row | None:
     return next((r for r in rows if r.valid_from <= instant and (r.valid_to is None or instant < r.valid_to)), None)
 
 
-def _entry(recorded: Recorded, audit_id: int, code: str | None, before: Row | None, after: Row | None) -> AuditEntry:
+def _entry(recorded: Recorded, ordinal: int, code: str | None, before: Row | None, after: Row | None) -> AuditEntry:
     old, new = _values(before), _values(after)
     if old and new:
         changed = {name for name in old if old[name] != new[name]}
         old, new = {name: old[name] for name in changed}, {name: new[name] for name in changed}
-    row = after or before
-    assert row is not None  # noqa: S101  # a group is there because one of its rows changed
+    uid = uid_of(recorded.stream)
+    assert uid is not None  # noqa: S101  # only events of entities are folded into rows
     return AuditEntry(
-        audit_id=audit_id,
+        audit_id=recorded.position * ROWS_PER_EVENT + ordinal,
         position=recorded.position,
         actor=recorded.metadata.actor,
         recorded_at=recorded.recorded_at,
-        entity_uid=row.entity_uid,
+        entity_uid=uid,
         table_name="entity" if code is None else "entity_detail",
-        operation="UPDATE" if before and after else "INSERT" if after else "DELETE",
+        operation="UPDATE" if bool(before) == bool(after) else "INSERT" if after else "DELETE",
         detail_code=code,
         before_value=encode(old).decode() if old else None,
         after_value=encode(new).decode() if new else None,

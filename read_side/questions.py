@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from read_side.diff import Mode
 from read_side.steps import Points
@@ -45,13 +46,33 @@ class Asked(Struct, frozen=True, kw_only=True):
     own_position: int = 0
 
 
-class Key(Struct, frozen=True, array_like=True, omit_defaults=True):
+Parts = frozenset[Literal["instant", "text", "uid", "number"]]
+"""Which parts a key has: the order of a list needs just these."""
+
+
+class Key(Struct, frozen=True, array_like=True, omit_defaults=True, forbid_unknown_fields=True):
     """What an item of a list is found by, in the order of the list: as much of it as that order needs."""
 
     instant: Annotated[datetime, Meta(tz=True)] | None = None
     text: Annotated[str, Meta(pattern="^[^\\x00]*$")] | None = None
     uid: UUID | None = None
     number: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The names of the parts that it has."""
+        return frozenset(name for name in self.__struct_fields__ if getattr(self, name) is not None)
+
+    def in_utc(self) -> Key:
+        """Return the same key, its instant in UTC. Raises OverflowError where the calendar has no such instant."""
+        return self if self.instant is None else replace(self, instant=self.instant.astimezone(UTC))
+
+
+ENTITY_PARTS: dict[Order, Parts] = {
+    "-valid_from": frozenset({"instant", "uid"}),
+    "display_name": frozenset({"text", "uid"}),
+    "entity_uid": frozenset({"uid"}),
+}
 
 
 class Slice(Struct, frozen=True, kw_only=True):

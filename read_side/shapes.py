@@ -11,7 +11,7 @@ from read_side.beliefs import Value
 from shared.http.shapes import Hash, Instant
 
 Values = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
-"""The JSON object of the values that changed, null where there was or is no row."""
+"""The JSON object of the values that changed, null where there was or is no row; both are where no row changed."""
 
 
 class VersionOut(Struct):
@@ -53,7 +53,11 @@ class ScheduledOut(Struct):
 
 
 class AuditOut(Struct):
-    """One change of one row: who, when, by which request, and only what changed."""
+    """One change of one row: who, when, by which request, and only what changed.
+
+    What was recorded and changed no row, such as the cancelling of what did not hold, is an UPDATE of the entity
+    without values.
+    """
 
     audit_id: int
     actor: str

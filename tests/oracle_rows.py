@@ -81,6 +81,9 @@ class Replay:
                 self.audit.append(named | entry)
                 entries += 1
             self.steps[group] = past | after
+        if not entries:
+            unchanged = _told(event, "entity", "UPDATE", None, None)
+            self.audit.append({"audit_id": event.position * 65536, "entity_uid": self.uid} | unchanged)
 
     def instants(self, columns: Sequence[str]) -> list[datetime]:
         """Return where the assertions about some fields begin and where they end, those of each field by itself."""
@@ -184,22 +187,28 @@ def _entry(event: Event, group: str, before: Mapping[datetime, Step], after: Map
         shown = [NAME, TYPE] if group == "entity" else ["detail_value"]
         if old and new:
             shown = [column for column in shown if old[column] != new[column]]
-        return {
-            "position": event.position,
-            "event_id": event.event_id,
-            "actor": event.said_by["actor"],
-            "recorded_at": event.recorded_at,
-            "table_name": "entity" if group == "entity" else "entity_detail",
-            "operation": "INSERT" if old is None else "DELETE" if new is None else "UPDATE",
-            "detail_code": None if group == "entity" else group.removeprefix("details."),
-            "before_value": old and {column: old[column] for column in shown},
-            "after_value": new and {column: new[column] for column in shown},
-            "request_id": event.said_by["request_id"],
-            "ip_address": event.context.get("ip_address"),
-            "user_agent": event.context.get("user_agent"),
-            "reason": event.context.get("reason"),
-        }
+        operation = "INSERT" if old is None else "DELETE" if new is None else "UPDATE"
+        was, becomes = (row and {column: row[column] for column in shown} for row in (old, new))
+        return _told(event, group, operation, was, becomes)
     return None
+
+
+def _told(event: Event, group: str, operation: str, before: Row | None, after: Row | None) -> Row:
+    return {
+        "position": event.position,
+        "event_id": event.event_id,
+        "actor": event.said_by["actor"],
+        "recorded_at": event.recorded_at,
+        "table_name": "entity" if group == "entity" else "entity_detail",
+        "operation": operation,
+        "detail_code": None if group == "entity" else group.removeprefix("details."),
+        "before_value": before,
+        "after_value": after,
+        "request_id": event.said_by["request_id"],
+        "ip_address": event.context.get("ip_address"),
+        "user_agent": event.context.get("user_agent"),
+        "reason": event.context.get("reason"),
+    }
 
 
 def _at(steps: Mapping[datetime, Step], at: datetime) -> Row | None:

@@ -50,7 +50,7 @@ async def browse(request: Request) -> Response:
     try:
         query = read_query(request, EntitiesQuery)
         part = query.part(request)
-        found = await read.entities(query.filters("-valid_from"), part, query.asked(request))
+        found = await read.entities(query.filters(), part, query.asked(request))
     except Invalid as error:
         form = refused(request, error, request.query_params, FIELDS)
         return render(request, "entities.html", form, types=types, found=None, as_of=None)

@@ -9,7 +9,7 @@ from cockpit.admin.notices import moved
 from cockpit.admin.pages import Filled, part_of, refused, render
 from cockpit.admin.session import Form, session_of
 from db.accounts import Accounts
-from read_side.api.parameters import PageNumber
+from read_side.api.values import PageNumber
 from read_side.questions import Slice
 from shared.core.errors import AlreadyRegistered, Invalid, invalid
 from shared.http.requests import Query, Text, read_query

@@ -30,7 +30,10 @@ router = APIRouter()
     answers={200: Page[AuditOut], 304: None},
 )
 async def list_audit(request: Request) -> Response:
-    """List what was changed, newest first. A token is needed even where other reads are public."""
+    """List what was changed, newest first. A token is needed even where other reads are public.
+
+    Every event of an entity is told: one that changed no row has an entry whose values are both null.
+    """
     principal = await authorize(request, "read")
     if not principal.username:
         raise Unauthenticated("Authentication credentials were not provided.")

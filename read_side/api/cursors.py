@@ -1,22 +1,24 @@
 """Cursors: pages by key, all of them at the point of the first one, so that those of a moving table join up exactly.
 
 `cursor=*` asks for the first page; `next` and `previous` are URLs from then on. What a cursor says is for nobody but
-this file: where its page begins, what it is pinned to, and which other parameters it belongs to.
+this file: where its page begins, what it is pinned to, and which other parameters it belongs to. Nothing signs it, so
+that it outlives the process: whatever it says is checked as any other input is.
 """
 
 from __future__ import annotations
 
 import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from read_side.questions import Key
-from shared.core.errors import invalid
+from shared.core.errors import Invalid, invalid
 from shared.http.paging import link
 from shared.http.shapes import Page
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from read_side.queries import Found
-    from read_side.questions import Slice
+    from read_side.questions import Parts, Slice
 
 FIRST = "*"
 FREE = {"cursor", "page", "page_size", "count", "min_position"}
@@ -32,7 +34,7 @@ FREE = {"cursor", "page", "page_size", "count", "min_position"}
 DIGEST_CHARACTERS = 16
 
 
-class Cursor(Struct, frozen=True, array_like=True):
+class Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where a page begins: after its key, or before it; what counts as now, what was known; and the count."""
 
     digest: str
@@ -40,23 +42,26 @@ class Cursor(Struct, frozen=True, array_like=True):
     position: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     key: Key
     backward: bool
-    count: int | None
+    count: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None
 
 
-def read_cursor(request: Request, text: str) -> Cursor | None:
-    """Return a cursor that one of our pages linked to, None for that of a first page.
+def read_cursor(request: Request, text: str, parts: Parts) -> Cursor | None:
+    """Return a cursor that one of our pages linked to, its instants in UTC; None for that of a first page.
 
-    Raises Invalid for what is none, and for one that belongs to another question.
+    Raises Invalid for what is none, for one that belongs to another question, and for a key of other parts than these.
     """
     if text == FIRST:
         return None
     try:
         padded = text + "=" * (-len(text) % 4)
         cursor = msgspec.json.decode(urlsafe_b64decode(padded.encode("ascii")), type=Cursor)
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
-        raise invalid("cursor", "Not a cursor: begin with *, and follow next and previous.", "invalid_cursor") from None
+        cursor = replace(cursor, now=cursor.now.astimezone(UTC), key=cursor.key.in_utc())
+    except (ValueError, OverflowError, binascii.Error, msgspec.MsgspecError):
+        raise _not_one_of_ours() from None
     if cursor.digest != _digest(request):
         raise invalid("cursor", "It belongs to another list, or to other parameters.", "other_cursor")
+    if cursor.key.parts != parts:
+        raise _not_one_of_ours()
     return cursor
 
 
@@ -78,6 +83,10 @@ def page_by_key(request: Request, found: Found[Any], part: Slice) -> Page[Any]:
         previous=to(items[0], backward=True) if items and precedes else None,
         results=items,
     )
+
+
+def _not_one_of_ours() -> Invalid:
+    return invalid("cursor", "Not a cursor: begin with *, and follow next and previous.", "invalid_cursor")
 
 
 def _digest(request: Request) -> str:

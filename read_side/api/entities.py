@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from read_side.api import answers
-from read_side.api.parameters import AsOfQuery, EntitiesQuery, ReadQuery
+from read_side.api.parameters import EntitiesQuery, ReadQuery
 from read_side.queries import ReadModel
-from read_side.questions import Order
 from shared.http.auth import authorize
 from shared.http.requests import read_query, read_uid
 from shared.http.routes import READ_HEADERS, READ_PROBLEMS, operation
@@ -32,15 +31,15 @@ router = APIRouter()
 async def list_entities(request: Request) -> Response:
     """List the entities that exist now, or did at `as_of`; newest first unless another order is asked for."""
     await authorize(request, "read")
-    return await listed(request, EntitiesQuery, "-valid_from")
+    return await listed(request, EntitiesQuery)
 
 
-async def listed(request: Request, model: type[EntitiesQuery | AsOfQuery], order: Order) -> Response:
-    """Answer the list that the query string asks for, in the given order unless it names one."""
+async def listed(request: Request, model: type[EntitiesQuery]) -> Response:
+    """Answer the list that the query string asks for."""
     query = read_query(request, model)
     part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.entities(query.filters(order), part, query.asked(request)), part)
+    return answers.page(request, await read.entities(query.filters(), part, query.asked(request)), part)
 
 
 @operation(

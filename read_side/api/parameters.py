@@ -3,63 +3,31 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
-from uuid import UUID
+from typing import ClassVar, Literal
 
 from fastapi import Request
 from msgspec.structs import replace
-from pydantic import BeforeValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from read_side.api.cursors import read_cursor
+from read_side.api.values import EntityField, Instant, PageNumber, PageSize, Position, Search, Uid
 from read_side.diff import Mode
-from read_side.questions import LATEST, Asked, Chronicle, Filters, Known, Order, Slice, Trail, Window
+from read_side.questions import (
+    ENTITY_PARTS,
+    LATEST,
+    Asked,
+    Chronicle,
+    Filters,
+    Known,
+    Order,
+    Parts,
+    Slice,
+    Trail,
+    Window,
+)
 from read_side.steps import BEGINNING
 from shared.core.errors import FieldError, Invalid, invalid
-from shared.http.instants import SCHEMA, parse_instant
-from shared.http.paging import LAST_PAGE
 from shared.http.requests import Query, Text
-
-MAX_PAGE_SIZE = 500
-MAX_SEARCH = 255
-MAX_POSITION = 2**63 - 1
-DIGITS = 19
-
-
-def _whole(text: str) -> int:
-    """Take digits alone: pydantic would let signs, points and underscores pass."""
-    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
-        raise PydanticCustomError("not_whole", "Not a whole number that makes sense here.")
-    return int(text)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        return parse_instant("", text)
-    except Invalid as error:  # the name is known where the errors of all fields are gathered
-        (found,) = error.errors
-        raise PydanticCustomError(found.code, found.message) from None
-
-
-def _uid(text: str) -> UUID:
-    try:
-        uid = UUID(text)
-    except ValueError:
-        uid = None
-    if uid is None or str(uid) != text.lower():
-        raise PydanticCustomError("invalid_uuid", "Not a uuid.")
-    return uid
-
-
-Instant = Annotated[datetime, PlainValidator(_instant), WithJsonSchema(SCHEMA)]
-Uid = Annotated[UUID, PlainValidator(_uid), WithJsonSchema({"type": "string", "format": "uuid"})]
-Search = Annotated[
-    Text, StringConstraints(max_length=MAX_SEARCH), WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH})
-]
-Position = Annotated[int, Field(ge=0, le=MAX_POSITION), BeforeValidator(_whole)]
-PageNumber = Annotated[int, Field(ge=1, le=LAST_PAGE), BeforeValidator(_whole)]
-EntityField = Annotated[Text, StringConstraints(pattern=r"^(display_name|entity_type|details\.[A-Z0-9_]{1,50})$")]
-PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(_whole)]
 
 
 class ReadQuery(Query):
@@ -82,7 +50,9 @@ class ReadQuery(Query):
 
 
 class PageQuery(ReadQuery):
-    """What every list takes."""
+    """What every list takes; by which parts of a key its items are found."""
+
+    placed_by: ClassVar[Parts] = frozenset()
 
     page: PageNumber = 1
     page_size: PageSize | None = None
@@ -95,7 +65,7 @@ class PageQuery(ReadQuery):
     def asked(self, request: Request) -> Asked:
         """Return it as the read model takes it: with a cursor, at the point of the first page."""
         asked = super().asked(request)
-        cursor = None if self.cursor is None else read_cursor(request, self.cursor)
+        cursor = None if self.cursor is None else read_cursor(request, self.cursor, self._parts())
         if cursor is None:
             return asked
         return replace(asked, now=cursor.now, known=Known(position=cursor.position))
@@ -107,7 +77,7 @@ class PageQuery(ReadQuery):
             return Slice(page=self.page, size=size, counted=self.count != "none")
         if "page" in self.model_fields_set:
             raise invalid("page", "A cursor says which page it is.", "repeated")
-        cursor = read_cursor(request, self.cursor)
+        cursor = read_cursor(request, self.cursor, self._parts())
         if cursor is None:
             return Slice(size=size, counted=self.count != "none", keyed=True)
         return Slice(
@@ -119,6 +89,9 @@ class PageQuery(ReadQuery):
             total=cursor.count,
         )
 
+    def _parts(self) -> Parts:
+        return self.placed_by
+
 
 class TimelessPageQuery(PageQuery):
     """A list of what has no state in valid time: `as_of` is answered in As-Of and changes nothing."""
@@ -128,6 +101,8 @@ class TimelessPageQuery(PageQuery):
 
 class TypesQuery(TimelessPageQuery):
     """A list of types, which are kept as they are now alone: what was known of them before is not told wrongly."""
+
+    placed_by = frozenset({"text"})
 
     known_at: Instant | None = Field(None, description="Refused: types are kept as they are now alone.")
     position: Position | None = Field(None, description="Refused, as known_at is.")
@@ -142,6 +117,8 @@ class TypesQuery(TimelessPageQuery):
 
 class HistoryQuery(PageQuery):
     """Which versions a history holds, and in which order."""
+
+    placed_by = frozenset({"instant", "text", "number"})
 
     order: Literal["valid_from", "-valid_from"] = Field("valid_from", description="Oldest first, or newest first.")
     field: EntityField | None = Field(
@@ -162,6 +139,8 @@ class HistoryQuery(PageQuery):
 class ScheduledQuery(PageQuery):
     """Which changes that are to come."""
 
+    placed_by = frozenset({"instant", "text", "uid"})
+
     as_of: Instant | None = Field(None, description="Changes after this instant; after now when absent.")
     entity_uid: Uid | None = None
 
@@ -169,14 +148,16 @@ class ScheduledQuery(PageQuery):
 class EntitiesQuery(PageQuery):
     """Which entities a list holds, and in which order."""
 
+    default_order: ClassVar[Order] = "-valid_from"
+
     q: Search | None = Field(None, description="Part of the name, in any case; % and _ are themselves.")
     type: Text | None = Field(None, description="An active entity type.")
     detail_type: Text | None = Field(None, description="With detail_value: entities that have exactly this detail.")
     detail_value: Text | None = None
     order: Order | None = None
 
-    def filters(self, order: Order) -> Filters:
-        """Return it as the read model takes it, in the given order unless it names one. Raises Invalid."""
+    def filters(self) -> Filters:
+        """Return it as the read model takes it. Raises Invalid for half of a detail."""
         detail = None
         if self.detail_type is not None and self.detail_value is not None:
             detail = (self.detail_type, self.detail_value)
@@ -184,17 +165,24 @@ class EntitiesQuery(PageQuery):
             raise invalid("detail_value", "This field is required beside detail_type.", "required")
         elif self.detail_value is not None:
             raise invalid("detail_type", "This field is required beside detail_value.", "required")
-        return Filters(q=self.q, entity_type=self.type, detail=detail, order=self.order or order)
+        return Filters(q=self.q, entity_type=self.type, detail=detail, order=self.order or self.default_order)
+
+    def _parts(self) -> Parts:
+        return ENTITY_PARTS[self.order or self.default_order]
 
 
 class AsOfQuery(EntitiesQuery):
-    """The same, at an instant."""
+    """The same, at an instant; by uid."""
+
+    default_order = "entity_uid"
 
     as_of: Instant
 
 
 class DiffQuery(PageQuery):
     """The two points of a diff: an instant of valid time each, or a state of knowledge each, or both."""
+
+    placed_by = frozenset({"uid"})
 
     as_of: Instant | None = Field(
         None, description="Without from: the instant of both points, now when absent. Beside it nothing changes."
@@ -258,6 +246,8 @@ def either(name: str, given: datetime | None, alias: datetime | None) -> datetim
 
 class AuditQuery(TimelessPageQuery):
     """Which audit entries: filters that all must hold; recorded at or after `from` and before `to`."""
+
+    placed_by = frozenset({"number"})
 
     entity_uid: Uid | None = None
     actor: Text | None = None

@@ -33,7 +33,7 @@ router = APIRouter()
 async def list_entities_as_of(request: Request) -> Response:
     """List the entities that existed at `as_of`, with the details of that instant; by uid unless asked otherwise."""
     await authorize(request, "read")
-    return await listed(request, AsOfQuery, "entity_uid")
+    return await listed(request, AsOfQuery)
 
 
 @operation(

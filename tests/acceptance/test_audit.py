@@ -25,6 +25,7 @@ ROW = [
     "event_id",
     "reason",
 ]
+PERSON = {"display_name": "A", "entity_type": "PERSON"}
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,27 @@ def test_sample_data_is_there_with_its_actor(service: Service) -> None:
     rows = audit(service, "4f8c10a3-029a-4cec-b324-2faaac7f8c45")
     assert {row["actor"] for row in rows} == {"fixtures"}
     assert len(rows) == 3
+
+
+def test_what_changes_no_row_is_told_with_who_and_why(service: Service) -> None:
+    """A correction hidden by a later one is cancelled, and what holds is said again of a stretch of time."""
+    uid = service.write("POST", "entities", {**PERSON, "effective_at": "2024-01-01"}).json()["entity_uid"]
+    span = {"effective_at": "2024-03-01", "effective_until": "2024-04-01"}
+    hidden = service.write("PATCH", f"entities/{uid}", {"display_name": "X", **span}).headers["event-id"]
+    service.write("PATCH", f"entities/{uid}", {"display_name": "Y", **span})
+    body = {"event_id": hidden, "reason": "was wrong"}
+    cancelled = service.write("POST", f"entities/{uid}/cancel", body, user="user_2")
+    assert cancelled.status_code == 200, cancelled.text
+    again = {"display_name": "A", "effective_at": "2024-02-01", "effective_until": "2024-02-15", "reason": "confirmed"}
+    said_again = service.write("PATCH", f"entities/{uid}", again)
+    assert said_again.status_code == 200, said_again.text
+    rows = audit(service, uid)
+    assert len(rows) == 5
+    for row, answer, actor, reason in (
+        (rows[0], said_again, "user_1", "confirmed"),
+        (rows[1], cancelled, "user_2", "was wrong"),
+    ):
+        assert (row["event_id"], row["actor"], row["reason"]) == (answer.headers["event-id"], actor, reason)
+        assert (row["table_name"], row["operation"], row["detail_code"]) == ("entity", "UPDATE", None)
+        assert row["before_value"] is row["after_value"] is None
+        assert row["audit_id"] == row["position"] << 16

@@ -121,8 +121,7 @@ class Projected:
         with self.connection.transaction():
             for change in changes:
                 self._write(change)
-            if changes:
-                self._write_audit(of, recorded)
+            self._write_audit(of, recorded)
             self._write_head(self.timelines[of])
             self._advance(recorded.recorded_at)
         return self.position

@@ -20,8 +20,12 @@ from db.embedded import EmbeddedPostgres
 from db.migrate import MIGRATIONS, MigrationError, check, migrate
 from db.pool import ROLES, Dsns
 from db.roles import ensure_roles
+from projector.verify import verify
+from shared.core.events import EventCancelled, entity_stream
 from tests.acceptance.processes import authorization, cockpit, running
+from tests.appending import Append, append
 from tests.conftest import Clone
+from tests.integration.projecting import JOHN, Histories, add, execute, fetch, fold_all, run, tables, uid
 
 FILES = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
 PROGRAM = "import sys; from db.migrate import migrate; print(*migrate(sys.argv[1]))"
@@ -132,6 +136,27 @@ def test_a_service_without_roles_serves_all_the_same_with_a_warning(empty: str, 
             assert httpx2.get(f"{url}{made.headers['Location']}").status_code == 200
             assert service.stop() == 0
         assert cockpit("verify", folder=tmp_path, database_url=single).returncode == 0
+
+
+def test_events_that_had_no_audit_entry_get_the_one_that_the_projector_makes(database: str) -> None:
+    """As many as are folded: not the parked ones, and not those behind the checkpoint."""
+    migration = (MIGRATIONS / "0009_every_event_is_audited.sql").read_text(encoding="utf-8")
+    with psycopg.connect(database) as connection:
+        append(connection, Append(stream=entity_stream(uid(9)), events=[EventCancelled(uid(1)), JOHN]))
+    Histories(9).extend(database, 300)
+    run(fold_all(database))
+    assert fetch(database, "SELECT position FROM read_model.parked_event ORDER BY 1") == [(1,), (2,)]
+    folded = tables(database)
+    add(database, 8, JOHN)
+    without = "DELETE FROM read_model.audit_entry WHERE before_value IS NULL AND after_value IS NULL RETURNING 1"
+    assert len(fetch(database, without)) > 10
+    assert tables(database) != folded
+    execute(database, migration)
+    assert tables(database) == folded
+    execute(database, migration)
+    assert tables(database) == folded
+    run(fold_all(database))
+    verify(Dsns(database).of("project"))
 
 
 def test_a_login_without_any_right_is_told_so_in_one_line(unchecked_database: str, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import URL
 
 from tests.conftest import Clone
 from tests.integration.reading import RETIRED, TOKEN, Projected, day, projected, reading, registered, revised, uid
@@ -114,3 +117,60 @@ def test_types_are_not_told_of_another_time(site: Site) -> None:
     for query in ("known_at=2024-01-01", "position=1"):
         answer = site[0].get(f"/api/v1/entity-types?{query}")
         assert [error["code"] for error in answer.json()["errors"]] == ["not_applicable"]
+
+
+EVERY_PART = ["2024-01-01T00:00:00Z", "x", str(uid(1)), 5]
+FORGERIES: dict[str, dict[int, Any]] = {
+    "now before the year 1": {1: "0001-01-01T00:00:00+14:00"},
+    "now after the year 9999": {1: "9999-12-31T23:59:59-14:00"},
+    "now without an offset": {1: "2024-01-01T00:00:00"},
+    "a position below zero": {2: -1},
+    "a position beyond all": {2: 2**63},
+    "a key without parts": {3: []},
+    "a key of null": {3: [None]},
+    "a key with an instant before the year 1": {3: ["0001-01-01T00:00:00+14:00", "x", str(uid(1)), 5]},
+    "a key with all parts": {3: EVERY_PART},
+    "a key with parts that there are not": {3: [None, None, str(uid(1)), None, 5]},
+    "a key with NUL": {3: [None, "\0"]},
+    "a key with a number beyond all": {3: [None, None, None, 10**30]},
+    "a key of brackets": {3: [None, None, None, None, json.loads("[" * 900 + "]" * 900)]},
+    "a count below zero": {5: -5},
+    "a count beyond all": {5: 10**30},
+    "one element more": {6: None},
+}
+
+
+def forged(url: str, changes: dict[int, Any]) -> URL:
+    """Return a link with elements of its cursor replaced, or added behind the last."""
+    link = URL(url)
+    cursor = json.loads(urlsafe_b64decode(link.params["cursor"] + "=="))
+    elements = dict(enumerate(cursor)) | changes
+    text = json.dumps([elements[index] for index in sorted(elements)], separators=(",", ":"))
+    return link.copy_set_param("cursor", urlsafe_b64encode(text.encode()).decode().rstrip("="))
+
+
+LONGER = [
+    *(path for path in LISTS if "detail_value" not in path),
+    "diff?from=2024-01-01&to=2024-02-01",
+    "detail-types?",
+]
+"""Lists of more than one item."""
+
+
+@pytest.mark.parametrize("path", LONGER)
+def test_a_forged_cursor_is_refused_by_every_list(site: Site, path: str) -> None:
+    client, _ = site
+    following = ask(client, f"/api/v1/{path}&page_size=1&cursor=*")["next"]
+    assert client.get(str(forged(following, {})), headers=ME).status_code == 200
+    key = json.loads(urlsafe_b64decode(URL(following).params["cursor"] + "=="))[3]
+    own = {place for place, part in enumerate(key) if part is not None}
+    alone = {
+        f"a key of part {place} alone": {3: [None] * place + [part]}
+        for place, part in enumerate(EVERY_PART)
+        if own != {place}
+    }
+    for name, changes in (FORGERIES | alone).items():
+        answer = client.get(str(forged(following, changes)), headers=ME)
+        assert answer.status_code == 400, f"{name}: {answer.text}"
+        errors = [(error["field"], error["code"]) for error in answer.json()["errors"]]
+        assert errors == [("cursor", "invalid_cursor")], name

@@ -1,9 +1,11 @@
-"""What the audit tells of an event: each group that changed, at the first instant at which it is not what it was."""
+"""What the audit tells of an event: each group that changed, at the first instant at which it is not what it was.
+
+One that changed nothing is told as well.
+"""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 from projector.audit import AuditEntry, audit_entries
@@ -80,8 +82,11 @@ def test_an_earlier_start_inserts_and_a_retirement_of_the_past_deletes() -> None
     ]
 
 
-def test_what_is_said_again_is_no_entry() -> None:
-    assert audit_of((JOHN, 1), (EntityRevised(display_name="John"), 5)) == []
-    assert (
-        audit_of((JOHN, 1), (EntityRevised(display_name="John"), 5, datetime.max.replace(tzinfo=day(1).tzinfo))) == []
-    )
+def test_an_event_that_changes_no_row_has_one_entry_without_values() -> None:
+    bare = [(0, None, "UPDATE", None, None)]
+    history: list[Said] = [(JOHN, 1), (email("x"), 5, day(7)), (email("y"), 5, day(7))]
+    (entry,) = audit_of(*history, (EventCancelled(record(JOHN, 2, day(1)).event_id), 50))
+    assert shown([entry]) == bare
+    assert (entry.table_name, entry.entity_uid, entry.event_id) == ("entity", UID, record(JOHN, 4, day(1)).event_id)
+    assert shown(audit_of((JOHN, 1), (EntityRevised(display_name="John"), 5))) == bare
+    assert shown(audit_of((JOHN, 1), (EntityRevised(display_name="John"), 5, day(9)))) == bare
