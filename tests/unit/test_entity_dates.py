@@ -175,7 +175,7 @@ def test_a_replacement_with_a_bound_is_the_whole_within_it() -> None:
     whole = {"display_name": "John", "entity_type": "PERSON", "details": JOHN.details, "effective_at": day(110)}
     said = {"display_name": "John", "entity_type": "PERSON"}
     scheduled = given(SINCE_1, phone)
-    without = EntityRevised(**said, details={**JOHN.details, "PHONE": None})  # type: ignore[arg-type]
+    without = EntityRevised(**said, details={**JOHN.details, "PHONE": None})
     scheduled.when(Replace(**whole, effective_until=day(130))).then(without)  # type: ignore[arg-type]
     scheduled.when(Replace(**whole, effective_until=INFINITY)).then(without)  # type: ignore[arg-type]
     kept = EntityRevised(**said, details=JOHN.details)  # type: ignore[arg-type]
