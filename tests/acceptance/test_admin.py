@@ -127,6 +127,14 @@ def test_an_admin_reads_the_audit_trail_with_its_filters(service: Service, admin
     assert len(admin.get("/admin/audit", actor="fixtures", page="2").rows) == 11
 
 
+def test_the_audit_trail_shows_why_of_what_changed_no_value(service: Service, admin: Admin) -> None:
+    uid = service.entity("Confirmed", effective_at="2024-01-01")["entity_uid"]
+    span = {"effective_at": "2024-02-01", "effective_until": "2024-03-01", "reason": "<seen> in person"}
+    assert service.write("PATCH", f"entities/{uid}", {"display_name": "Confirmed", **span}).status_code == 200
+    told = ["user_1", uid[:8], "UPDATE No value changed: <seen> in person"]
+    assert admin.get("/admin/audit", entity_uid=uid).rows[1][1:4] == told
+
+
 @pytest.mark.parametrize("kind", ["entity", "detail"])
 def test_an_admin_adds_changes_and_switches_types(service: Service, admin: Admin, kind: str) -> None:
     code = name("T").upper()
