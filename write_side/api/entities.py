@@ -1,4 +1,4 @@
-"""Entities over HTTP, the writing half: POST, PATCH, PUT, DELETE, reopen."""
+"""Entities over HTTP, the writing half: POST, PATCH, PUT, DELETE, reopen, cancel."""
 
 from __future__ import annotations
 
