@@ -18,6 +18,7 @@ from typing import Any
 import docker
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 from testcontainers.community.postgres import PostgresContainer
 
@@ -27,6 +28,10 @@ from db.roles import ensure_roles
 from tests import oracle
 from tests.fuzz_options import FUZZ, TIME
 from tests.promises import Watch, is_whole, lists
+
+# How long an example takes is the machine's affair, and no test is timed; on CI what Hypothesis has for it goes on.
+settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 Clone = Callable[[], AbstractContextManager[str]]
 SERVER = pytest.StashKey[str]()
