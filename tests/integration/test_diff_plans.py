@@ -61,7 +61,8 @@ def test_a_page_costs_what_changed(
     assert f"'{index}'" in explained
     assert counted < most
     _, uncounted = plan(connection, "read/diff_entities", {**params, "counted": False})
-    assert uncounted < 600
+    stops_at_the_page = connection.info.server_version >= 180000  # 15 looks at all that changed, counted or not
+    assert uncounted < (600 if stops_at_the_page else most)
 
 
 @pytest.mark.parametrize("params", [{**WINDOW, **NET}, {**NEWS, **CHANGES}, {**WINDOW, **NEWS, **KNOWLEDGE}])
