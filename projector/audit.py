@@ -80,7 +80,7 @@ def _first_difference(changed: Sequence[Change]) -> tuple[Row | None, Row | None
 
 
 def _valid_at(rows: Sequence[Row], instant: datetime) -> Row | None:
-    return next((r for r in rows if r.valid_from <= instant and (r.valid_to is None or instant < r.valid_to)), None)
+    return next((row for row in rows if row.covers(instant)), None)
 
 
 def _entry(recorded: Recorded, ordinal: int, code: str | None, before: Row | None, after: Row | None) -> AuditEntry:

@@ -162,8 +162,7 @@ def _compare_entities(connection: Connection, folded: _Folded, clock: datetime, 
 
 def _cells(row: Row, clock: datetime) -> Cells:
     """Return a row as its table has it."""
-    is_current = row.valid_from <= clock and (row.valid_to is None or clock < row.valid_to)
-    return {**asdict(row), **_search_name(row), "is_current": is_current}
+    return {**asdict(row), **_search_name(row), "is_current": row.covers(clock)}
 
 
 def _superseded_cells(change: Superseded) -> Cells:

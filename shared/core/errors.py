@@ -54,11 +54,6 @@ def invalid(name: str, message: str, code: str = "invalid") -> Invalid:
     return Invalid([FieldError(name, message, code)])
 
 
-def not_supported_yet(name: str, what: str) -> Invalid:
-    """Build the error for something that is part of the contract and comes later: it is never silently ignored."""
-    return invalid(name, f"{what} is not supported yet.", "not_supported_yet")
-
-
 @dataclass(eq=False)
 class Unknown(CockpitError):
     """No such {what}."""

@@ -28,6 +28,10 @@ class Version(Struct, frozen=True, kw_only=True):
     updated_at: datetime
     actor: str
 
+    def covers(self, instant: datetime) -> bool:
+        """Say whether the row is valid at an instant, as far as its own end is told."""
+        return self.valid_from <= instant and (self.valid_to is None or instant < self.valid_to)
+
 
 class EntityVersion(Version, frozen=True, kw_only=True):
     """One row of `entity_version`: the name and type of an entity."""

@@ -19,13 +19,14 @@ from shared.core.segments import ENTITY, Fields, columns
 from shared.core.turn import Rows, Turn
 
 if TYPE_CHECKING:
+    from shared.core.events import Event
     from shared.core.rows import Change
 
 
 class Timeline(Struct, frozen=True, kw_only=True):
     """One entity as far as it has been folded.
 
-    `fields` is None where only the open rows are at hand, which suffice for what is later than all that they say.
+    `fields` is None where only the open rows are at hand, which suffice for a revision later than all that they say.
     `rows` are those known now, by group, in the order of valid time. `change_points` counts the instants that were
     asserted, `schedule` lists those that were still to come when the last event was recorded. `registered_at` is the
     start of its first existence, None where it has none.
@@ -53,7 +54,7 @@ class Timeline(Struct, frozen=True, kw_only=True):
         rows = self.rows.get(group, ())
         place = bisect_right(rows, instant, key=lambda row: row.valid_from)
         row = rows[place - 1] if place else None
-        return row if row is not None and (row.valid_to is None or instant < row.valid_to) else None
+        return row if row is not None and row.covers(instant) else None
 
     def rows_at(self, instant: datetime) -> list[Row]:
         """Return the rows that are valid at an instant: none where the entity does not exist then."""
@@ -67,10 +68,11 @@ def fold(timeline: Timeline, recorded: Recorded) -> tuple[Timeline, list[Change]
     CannotFold when the event cannot follow what was folded before, NotForward when the open rows alone do not tell
     what it changes.
     """
-    noted = note(timeline, recorded)
-    turn = Turn(timeline.entity_uid, recorded, _asserted(recorded), noted.fields)
+    asserted = _asserted(recorded)
+    noted = _noted(timeline, recorded, asserted)
+    turn = Turn(timeline.entity_uid, recorded, asserted, noted.fields)
     rows = dict(timeline.rows)
-    for group in _touched(timeline, recorded):
+    for group in _touched(timeline, recorded.event, asserted):
         rows[group] = turn(group, rows.get(group, ()))
     return replace(noted, rows=rows), turn.changes
 
@@ -85,6 +87,10 @@ def recall(entity_uid: UUID, events: Iterable[Recorded], rows: Mapping[str, Rows
 
 def note(timeline: Timeline, recorded: Recorded) -> Timeline:
     """Return what is known of the entity after one more event, its rows still those of before. Raises CannotFold."""
+    return _noted(timeline, recorded, _asserted(recorded))
+
+
+def _noted(timeline: Timeline, recorded: Recorded, asserted: Mapping[str, Assertion]) -> Timeline:
     _check_follows(timeline, recorded)
     fields, cancelled = timeline.fields, timeline.cancelled
     registered_at, change_points = timeline.registered_at, timeline.change_points
@@ -98,7 +104,6 @@ def note(timeline: Timeline, recorded: Recorded) -> Timeline:
         change_points = len(to_come)
         registered_at = min((a.effective_at for a in fields.get(EXISTS, ()) if a.value is True), default=None)
     else:
-        asserted = _asserted(recorded)
         if fields is not None:
             fields = {**fields, **{field: (*fields.get(field, ()), a) for field, a in asserted.items()}}
         new = [instant for a in asserted.values() for instant in a.instants]
@@ -123,7 +128,12 @@ def note(timeline: Timeline, recorded: Recorded) -> Timeline:
 
 def stands(fields: Fields, event_id: UUID) -> bool:
     """Say whether anything that an event asserted is still there."""
-    return any(a.event_id == event_id for said in fields.values() for a in said)
+    return bool(_spoken_of(fields, event_id))
+
+
+def _spoken_of(fields: Fields, event_id: UUID) -> set[str]:
+    """Return the fields of which something stands that an event asserted."""
+    return {field for field, said in fields.items() if any(a.event_id == event_id for a in said)}
 
 
 def _asserted(recorded: Recorded) -> dict[str, Assertion]:
@@ -137,15 +147,10 @@ def _without(fields: Fields, event_id: UUID) -> Fields:
     return {field: tuple(a for a in said if a.event_id != event_id) for field, said in fields.items()}
 
 
-def _touched(timeline: Timeline, recorded: Recorded) -> list[str]:
+def _touched(timeline: Timeline, event: Event, asserted: Mapping[str, Assertion]) -> list[str]:
     """Return the groups that an event speaks of, or one that it cancels did: entity first, then details by type."""
     fields = timeline.fields or {}
-    if isinstance(recorded.event, EventCancelled):
-        spoken_of = {
-            field for field, said in fields.items() if any(a.event_id == recorded.event.event_id for a in said)
-        }
-    else:
-        spoken_of = set(_asserted(recorded))
+    spoken_of = _spoken_of(fields, event.event_id) if isinstance(event, EventCancelled) else set(asserted)
     details = {field for field in spoken_of if field.startswith(DETAILS)}
     if EXISTS in spoken_of:
         details |= {field for field in (*fields, *timeline.rows) if field.startswith(DETAILS)}

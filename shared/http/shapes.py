@@ -76,7 +76,7 @@ def entity_out(entity: EntityVersion, details: Iterable[DetailVersion], now: dat
         entity_type=entity.entity_type,
         valid_from=entity.valid_from,
         valid_to=entity.valid_to,
-        is_current=_is_current(entity, now),
+        is_current=entity.covers(now),
         hashdiff=entity.hashdiff,
         entity_details=[
             DetailOut(
@@ -85,13 +85,9 @@ def entity_out(entity: EntityVersion, details: Iterable[DetailVersion], now: dat
                 detail_value=detail.detail_value,
                 valid_from=detail.valid_from,
                 valid_to=detail.valid_to,
-                is_current=_is_current(detail, now),
+                is_current=detail.covers(now),
                 hashdiff=detail.hashdiff,
             )
             for detail in sorted(details, key=lambda row: row.detail_type)
         ],
     )
-
-
-def _is_current(row: EntityVersion | DetailVersion, now: datetime) -> bool:
-    return row.valid_from <= now and (row.valid_to is None or now < row.valid_to)
