@@ -11,10 +11,11 @@ from msgspec import Struct
 from db.queries import statement
 from projector import states
 from projector.clock import Outlook, flip_current, look_ahead, settled
+from projector.replay import BEHIND, fold_stream, take_in
 from projector.rows import Writes
-from shared.core.codec import decode
+from shared.core.codec import POSITION, RECORDED_AT, STREAM, LogRow, decode, is_skipping
 from shared.core.errors import CannotFold
-from shared.core.events import Recorded, RegistryEvent, uid_of
+from shared.core.events import Recorded, uid_of
 from shared.core.timeline import Timeline, fold
 
 if TYPE_CHECKING:
@@ -24,14 +25,9 @@ if TYPE_CHECKING:
     from db.pool import Connection
     from shared.core.rows import Change
 
-POSITION, STREAM, RECORDED_AT = 0, 2, 9
-"""Where these stand in a row of projector/read_events."""
-
-BEHIND = "an earlier event of its stream is parked"
-
 
 class Fenced(Exception):
-    """Another projector has moved the checkpoint, or this set of tables is retired."""
+    """Another projector moved the checkpoint, rows were changed beside the fold, or this set of tables is retired."""
 
 
 class Batch(Struct, frozen=True):
@@ -54,12 +50,14 @@ class Projection:
         connection: Connection,
         position: int,
         clock_at: datetime,
+        generation: int,
         parked_streams: set[str],
         due_at: datetime | None,
     ) -> None:
         self._connection = connection
         self.position = position
         self._clock_at = clock_at
+        self._generation = generation
         self._parked_streams = parked_streams
         self._due_at = due_at
 
@@ -72,8 +70,9 @@ class Projection:
             raise Fenced
         cursor = await connection.execute(statement("projector/read_parked_streams"))
         parked_streams = {stream for (stream,) in await cursor.fetchall()}
-        position, clock_at = row
-        return cls(connection, position, clock_at, parked_streams, (await look_ahead(connection)).due_at)
+        position, clock_at, generation = row
+        due_at = (await look_ahead(connection)).due_at
+        return cls(connection, position, clock_at, generation, parked_streams, due_at)
 
     async def advance(self, limit: int) -> Batch | None:
         """Fold up to `limit` more events; None when there are none. Raises Fenced, and leaves nothing half done."""
@@ -114,9 +113,10 @@ class Projection:
             await self._notify(self.position)
         return True
 
-    async def _fold(self, rows: Sequence[tuple[Any, ...]]) -> Writes:
+    async def _fold(self, rows: Sequence[LogRow]) -> Writes:
         writes = Writes(self._parked_streams)
-        events = _by_entity(rows, writes)
+        anew = {row[STREAM] for row in rows if is_skipping(row) and uid_of(row[STREAM]) is not None}
+        events = _by_entity([row for row in rows if row[STREAM] not in anew], writes)
         known = await states.from_rows(self._connection, events)
         unsure = [uid for uid in events if uid not in known]
         for uid, timeline in known.items():
@@ -131,6 +131,12 @@ class Projection:
             known, failed = await states.from_log(self._connection, unsure, self.position)
             for uid in unsure:
                 _fold_or_park(known[uid], failed.get(uid), events[uid], writes)
+        for stream in sorted(anew):
+            cursor = self._connection.cursor(binary=True)
+            parameters = {"streams": [stream], "up_to": rows[-1][POSITION]}
+            await cursor.execute(statement("projector/read_streams"), parameters, prepare=True)
+            writes.forget(stream)
+            fold_stream(stream, await cursor.fetchall(), writes)
         return writes
 
     async def _write(self, writes: Writes, position: int, recorded_at: datetime) -> int:
@@ -151,7 +157,8 @@ class Projection:
 
     async def _pass_fence(self, name: str, parameters: dict[str, Any]) -> datetime:
         """Run the first statement of a transaction, and return the clock it goes by. Raises Fenced."""
-        fence = await self._connection.execute(statement(name), {"expected": self.position, **parameters}, prepare=True)
+        expected = {"expected": self.position, "generation": self._generation}
+        fence = await self._connection.execute(statement(name), {**expected, **parameters}, prepare=True)
         row: tuple[datetime] | None = await fence.fetchone()
         if row is None:
             raise Fenced
@@ -180,26 +187,23 @@ def _fold_or_park(timeline: Timeline, failure: CannotFold | None, events: Sequen
             reason = BEHIND
 
 
-def _by_entity(rows: Sequence[tuple[Any, ...]], writes: Writes) -> dict[UUID, list[Recorded]]:
-    """Return the events of each entity; those of the registry, and those to be parked, go to `writes`."""
+def _by_entity(rows: Sequence[LogRow], writes: Writes) -> dict[UUID, list[Recorded]]:
+    """Return the events of each entity; those of no entity, and those to be parked, go to `writes`."""
     events: defaultdict[UUID, list[Recorded]] = defaultdict(list)
     for row in rows:
         position, stream = row[POSITION], row[STREAM]
-        if stream in writes.parked_streams:
-            writes.park(position, stream, BEHIND)
-            continue
+        uid = uid_of(stream)
         try:
+            if stream in writes.parked_streams:
+                writes.park(position, stream, BEHIND)
+                continue
             recorded = decode(*row)
+            if uid is None:
+                take_in(recorded, writes)
+            else:
+                events[uid].append(recorded)
         except CannotFold as error:
             writes.park(position, stream, str(error))
-            continue
-        uid = uid_of(stream)
-        if uid is not None:
-            events[uid].append(recorded)
-        elif isinstance(recorded.event, RegistryEvent):
-            writes.registry.append(recorded.event)
-        else:
-            writes.park(position, stream, f"{type(recorded.event).__name__} does not belong in this stream")
     return events
 
 

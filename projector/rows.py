@@ -10,12 +10,14 @@ from msgspec import UNSET, Struct
 from db.queries import statement
 from projector.audit import AuditEntry, audit_entries
 from shared.core.events import (
+    ExternalKeyClaimed,
     Recorded,
     RegistryEvent,
     TypeActivated,
     TypeChanged,
     TypeDeactivated,
     TypeRegistered,
+    uid_of,
 )
 from shared.core.rows import Change, DetailVersion, EntityVersion, Opened, Row, Superseded
 from shared.core.timeline import Timeline
@@ -45,6 +47,7 @@ SUPERSEDED = (
     "actor",
 )
 OPENED = (*SUPERSEDED, "asserted_to")
+CLAIM = ("source", "external_id", "entity_uid", "event_id", "position", "recorded_at", "actor")
 HEAD = ("entity_uid", "version", "last_event_id", "last_position", "change_points", "registered_at", "schedule")
 
 
@@ -70,7 +73,9 @@ class Writes:
         self.heads: dict[UUID, Timeline] = {}
         self.audit: list[AuditEntry] = []
         self.registry: list[RegistryEvent] = []
+        self.claims: list[Recorded] = []
         self.parked: list[Parked] = []
+        self.forgotten: set[str] = set()
 
     def add(self, recorded: Recorded, timeline: Timeline, changes: Sequence[Change]) -> None:
         """Take in what one event of an entity changed."""
@@ -99,12 +104,21 @@ class Writes:
         self.parked.append(Parked(position, stream, reason))
         self.parked_streams.add(stream)
 
+    def forget(self, stream: str) -> None:
+        """Let all rows of an entity's stream go first, and what is parked of it: it is folded anew."""
+        self.forgotten.add(stream)
+        self.parked_streams.discard(stream)
+
     async def apply(self, connection: Connection, clock: datetime) -> None:
         """Write everything inside the caller's transaction, is_current as of the clock.
 
         Rows are superseded before others close, and close before others open, so that no two of a group overlap or are
         current at a time.
         """
+        if self.forgotten:
+            gone_streams = sorted(self.forgotten)
+            uids = [uid_of(stream) for stream in gone_streams]
+            await connection.execute(statement("projector/forget_entities"), {"streams": gone_streams, "uids": uids})
         for kind, (cls, said) in KINDS.items():
             gone = [change for change in self.superseded.values() if isinstance(change.row, cls)]
             rows = [change.row for change in gone]
@@ -120,6 +134,10 @@ class Writes:
         schedules = {"schedule": [as_array(timeline.schedule) for timeline in self.heads.values()]}
         await _execute(connection, "projector/upsert_heads", self.heads.values(), HEAD, schedules)
         await _execute(connection, "projector/insert_audit_entries", self.audit, AuditEntry.__struct_fields__)
+        if self.claims:
+            rows_of_claims = list(map(claim_row, self.claims))
+            columns = {name: [row[name] for row in rows_of_claims] for name in CLAIM}
+            await connection.execute(statement("projector/insert_external_keys"), columns, prepare=True)
         for event in self.registry:
             name = f"projector/fold_{event.kind}_type"
             await connection.execute(statement(name), type_columns(event))
@@ -151,6 +169,21 @@ async def _execute(
     if listed:
         columns = {field: [getattr(row, field) for row in listed] for field in fields}
         await connection.execute(statement(name), {**columns, **(more or {})}, prepare=True)
+
+
+def claim_row(recorded: Recorded) -> dict[str, Any]:
+    """Return the row of `external_key` that a claim makes."""
+    event = recorded.event
+    assert isinstance(event, ExternalKeyClaimed)  # noqa: S101  # no other event is a claim
+    return {
+        "source": event.source,
+        "external_id": event.external_id,
+        "entity_uid": event.entity_uid,
+        "event_id": recorded.event_id,
+        "position": recorded.position,
+        "recorded_at": recorded.recorded_at,
+        "actor": recorded.metadata.actor,
+    }
 
 
 def type_columns(event: RegistryEvent) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 
 from db.queries import statement
 from shared.core.assertions import DETAILS
-from shared.core.codec import decode
+from shared.core.codec import STREAM, LogRow, decode_stream
 from shared.core.errors import CannotFold
 from shared.core.events import EntityRegistered, EntityRevised, Recorded, entity_stream, uid_of
 from shared.core.rows import DetailVersion, EntityVersion, Row
@@ -21,9 +21,6 @@ from shared.core.turn import Rows
 
 if TYPE_CHECKING:
     from db.pool import Connection
-
-STREAM = 2
-"""Where the stream stands in a row of projector/read_streams."""
 
 
 async def from_rows(connection: Connection, events: Mapping[UUID, Sequence[Recorded]]) -> dict[UUID, Timeline]:
@@ -76,7 +73,7 @@ async def from_log(
         await entities.execute(statement("projector/read_entity_rows"), {"uids": list(uids)}, prepare=True)
         details = connection.cursor(binary=True, row_factory=class_row(DetailVersion))
         await details.execute(statement("projector/read_detail_rows"), {"uids": list(uids)}, prepare=True)
-    events: defaultdict[UUID | None, list[tuple[Any, ...]]] = defaultdict(list)
+    events: defaultdict[UUID | None, list[LogRow]] = defaultdict(list)
     for event in await streams.fetchall():
         events[uid_of(event[STREAM])].append(event)
     rows = _by_group([*await entities.fetchall(), *await details.fetchall()])
@@ -84,7 +81,7 @@ async def from_log(
     failed: dict[UUID, CannotFold] = {}
     for uid in uids:
         try:
-            found[uid] = recall(uid, (decode(*event) for event in events[uid]), rows[uid])
+            found[uid] = recall(uid, decode_stream(events[uid]), rows[uid])
         except CannotFold as error:
             found[uid], failed[uid] = Timeline(entity_uid=uid), error
     return found, failed

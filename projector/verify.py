@@ -1,6 +1,6 @@
 """Hold the read model against a fresh fold of the log, cell by cell, and the log against its own chain of digests.
 
-All of it sees one snapshot, so a projector may go on meanwhile. Memory follows CHUNK_ENTITIES, not the log.
+All of it sees one snapshot, so a projector may go on meanwhile. Memory follows PORTION_EVENTS, not the log.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import psycopg
 from msgspec import Struct
@@ -16,19 +15,16 @@ from msgspec.structs import asdict
 from psycopg.rows import dict_row, scalar_row
 
 from db.queries import statement
-from projector.rows import HEAD, Writes, type_columns
-from shared.core.codec import decode
-from shared.core.errors import CannotFold, CockpitError
-from shared.core.events import REGISTRY_STREAM, Kind, RegistryEvent, uid_of
+from projector.replay import replay
+from projector.rows import HEAD, Writes, claim_row, type_columns
+from shared.core.errors import CockpitError
+from shared.core.events import Kind, RegistryEvent
 from shared.core.rows import DetailVersion, EntityVersion, Row, Superseded
-from shared.core.timeline import Timeline, fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CHUNK_ENTITIES = 500
-POSITION, STREAM, TYPE = 0, 2, 4
-"""Where these stand in a row of projector/read_by_stream."""
+PORTION_EVENTS = 2000
 KEYS = {
     "entity_head": "entity_uid",
     "entity_version": "id",
@@ -36,6 +32,7 @@ KEYS = {
     "entity_detail_version": "id",
     "entity_detail_version_superseded": "id",
     "audit_entry": "audit_id",
+    "external_key": "position",
     "entity_type": "code",
     "detail_type": "code",
 }
@@ -75,65 +72,32 @@ def verify(conninfo: str) -> Verified:
         if broken is not None:
             raise BrokenLog(*broken)
         checkpoint = connection.execute(statement("projector/read_checkpoint")).fetchone()
-        position, clock_at = checkpoint or (0, datetime.min.replace(tzinfo=UTC))
+        position, clock_at, _ = checkpoint or (0, datetime.min.replace(tzinfo=UTC), 0)
         positions = connection.cursor(row_factory=scalar_row)
         parked = set(positions.execute(statement("projector/read_parked_positions")).fetchall())
         return _compare(connection, position, parked, clock_at)
 
 
-class _Folded:
-    """What the log says, folded as far as it was read: some entities at a time, all types."""
-
-    def __init__(self) -> None:
-        self.types: dict[Kind, dict[str, Cells]] = {kind: {} for kind in Kind}
-        self.timelines: dict[UUID, Timeline] = {}
-        self.writes = Writes()
-        self.stopped: set[str] = set()
-
-    def add(self, row: tuple[Any, ...]) -> None:
-        """Fold one more event. Raises CannotFold for one that has to be parked, and for all behind it in its stream."""
-        stream, uid = row[STREAM], uid_of(row[STREAM])
-        if stream in self.stopped:
-            raise CannotFold(row[POSITION], "an earlier event of its stream is parked")
-        self.stopped.add(stream)  # unless all goes well
-        recorded = decode(*row)
-        if uid is not None:
-            timeline, changes = fold(self.timelines.get(uid) or Timeline(entity_uid=uid), recorded)
-            self.timelines[uid] = timeline
-            self.writes.add(recorded, timeline, changes)
-        elif stream == REGISTRY_STREAM and isinstance(recorded.event, RegistryEvent):
-            _fold_type(self.types[recorded.event.kind], recorded.event)
-        else:
-            raise CannotFold(recorded.position, f"{row[TYPE]} does not belong in this stream")
-        self.stopped.remove(stream)
-
-    def forget_entities(self) -> None:
-        """Begin anew with other entities."""
-        self.timelines, self.writes = {}, Writes()
-
-
 def _compare(connection: Connection, position: int, parked: set[int], clock: datetime) -> Verified:
     totals: Counter[str] = Counter()
-    folded, events = _Folded(), 0
+    types: dict[Kind, dict[str, Cells]] = {kind: {} for kind in Kind}
+    events = 0
     with connection.cursor("verify", binary=True) as cursor:
         cursor.itersize = 2000
         cursor.execute(statement("projector/read_by_stream"), {"up_to": position})
-        for row in cursor:
-            events += 1
-            if len(folded.timelines) >= CHUNK_ENTITIES and uid_of(row[STREAM]) not in folded.timelines:
-                _compare_entities(connection, folded, clock, totals)
-                folded.forget_entities()
-            try:
-                folded.add(row)
-            except CannotFold as error:
-                if row[POSITION] not in parked:
-                    raise Different("parked_event", row[POSITION], "position", str(error), None) from error
-                parked.remove(row[POSITION])
+        for portion in replay(cursor, PORTION_EVENTS):
+            events += portion.events
+            for event in portion.writes.parked:
+                if event.position not in parked:
+                    raise Different("parked_event", event.position, "position", event.reason, None)
+                parked.remove(event.position)
                 totals["parked_event"] += 1
+            _compare_portion(connection, portion.writes, clock, totals)
+            for said in portion.writes.registry:
+                _fold_type(types[said.kind], said)
     if parked:
         raise Different("parked_event", min(parked), "position", "this event can be folded", "parked")
-    _compare_entities(connection, folded, clock, totals)
-    for kind, expected in folded.types.items():
+    for kind, expected in types.items():
         _compare_rows(connection, f"{kind}_type", expected.values(), {}, totals)
     counted = connection.cursor(row_factory=dict_row).execute(statement("projector/count_rows")).fetchone() or {}
     for table, count in counted.items():
@@ -142,12 +106,12 @@ def _compare(connection: Connection, position: int, parked: set[int], clock: dat
     return Verified(position, events, totals.total(), totals["parked_event"])
 
 
-def _compare_entities(connection: Connection, folded: _Folded, clock: datetime, totals: Counter[str]) -> None:
-    writes, uids = folded.writes, {"uids": list(folded.timelines)}
+def _compare_portion(connection: Connection, writes: Writes, clock: datetime, totals: Counter[str]) -> None:
+    uids = {"uids": list(writes.heads)}
     tables: dict[str, Iterable[Cells]] = {
         "entity_head": [
             {**{name: getattr(timeline, name) for name in HEAD}, "schedule": list(timeline.schedule)}
-            for timeline in folded.timelines.values()
+            for timeline in writes.heads.values()
         ],
         "audit_entry": map(asdict, writes.audit),
     }
@@ -158,6 +122,8 @@ def _compare_entities(connection: Connection, folded: _Folded, clock: datetime, 
         ]
     for table, rows in tables.items():
         _compare_rows(connection, table, rows, uids, totals)
+    positions = {"positions": [recorded.position for recorded in writes.claims]}
+    _compare_rows(connection, "external_key", map(claim_row, writes.claims), positions, totals)
 
 
 def _cells(row: Row, clock: datetime) -> Cells:

@@ -20,6 +20,8 @@ SETTLE_CHANNEL = "cockpit_settle"
 LEADER_LOCK = (4011, 3)
 LEADER_POLL_SECONDS = 1.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+FENCED_SECONDS = 0.1
+"""How long a projector stands still before it begins anew: a read that meets two sets of tables finds them equal."""
 PROOF_SECONDS = 2.0
 UNSETTLED_SECONDS = 0.1
 """How long to wait before settling is tried again where somebody was appending."""
@@ -90,9 +92,16 @@ class Worker:
             projection = await Projection.open(working)
             while not self._stopping.is_set():
                 wake.clear()
-                while await self._advance(projection) and not self._stopping.is_set():
-                    pass
-                seconds = await self._pass_time(projection, wake)
+                try:
+                    while await self._advance(projection) and not self._stopping.is_set():
+                        pass
+                    seconds = await self._pass_time(projection, wake)
+                except Fenced:  # rows were changed beside the fold, or another set of tables has taken over
+                    log.info("projector begins anew", position=projection.position)
+                    await self._pause(FENCED_SECONDS)
+                    projection = await Projection.open(working)
+                    continue
+                self._failures = 0
                 await self._wait(wake, listener, seconds)
         finally:
             listener.cancel()

@@ -33,6 +33,7 @@ def said(event: Event) -> Said:
         "EntityRetired": {EXISTS: False},
         "EntityReopened": {EXISTS: True},
         "EventCancelled": {},
+        "EventSkipped": {},
     }[event.type]
     fields |= {name: data[name] for name in (NAME, TYPE) if name in data}
     fields |= {f"details.{code}": value for code, value in data.get("details", {}).items()}

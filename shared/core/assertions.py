@@ -23,6 +23,7 @@ from shared.core.events import (
     EntityRetired,
     EntityRevised,
     EventCancelled,
+    EventSkipped,
     Until,
 )
 
@@ -70,7 +71,7 @@ def assertions(event: EntityEvent) -> dict[str, Value]:
             asserted[EXISTS] = True
         case EntityRetired():
             return {EXISTS: False}
-        case EventCancelled():
+        case EventCancelled() | EventSkipped():
             return {}
         case EntityRevised():
             pass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
@@ -13,6 +15,12 @@ from shared.core.upcasters import SCHEMA_VERSIONS, upcast
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
+
+LogRow = tuple[Any, ...]
+"""A row of the log as its readers select it: the arguments of `decode`."""
+
+POSITION, EVENT_ID, STREAM, VERSION, TYPE, RECORDED_AT = 0, 1, 2, 3, 4, 9
+"""Where these stand in such a row."""
 
 EVENT_CLASSES: dict[str, type[events.Event]] = {cls.__name__: cls for cls in get_args(events.Event)}
 
@@ -40,6 +48,46 @@ def encode_payload(event: events.Event, context: events.Context) -> str:
 def encode_metadata(metadata: events.Metadata) -> str:
     """Return the canonical JSON of an event's metadata. NOTE: a storage format, keys sorted, no white space."""
     return _encode(metadata).decode()
+
+
+def decode_stream(rows: Sequence[LogRow]) -> Iterator[events.Recorded]:
+    """Yield the events of a stream, from its first on; one that is skipped later reads as its own skipping.
+
+    Raises CannotFold at the first that `decode` does not take.
+    """
+    skipped: set[UUID] = set()
+    for row in rows:
+        if is_skipping(row):
+            with suppress(CannotFold):  # then it skips nothing, and is found again below
+                event = decode(*row).event
+                skipped |= {event.event_id} if isinstance(event, events.EventSkipped) else set()
+    for row in rows:
+        yield _left_out(row) if row[EVENT_ID] in skipped else decode(*row)
+
+
+def is_skipping(row: LogRow) -> bool:
+    """Say whether a row of the log leaves an earlier event of its stream out."""
+    return bool(row[TYPE] == events.EventSkipped.__name__)
+
+
+def _left_out(row: LogRow) -> events.Recorded:
+    """Return what stands for an event that is skipped: it asserts nothing; of its metadata what can be read."""
+    position, event_id, stream, version, _, _, effective_at, _, _, recorded_at, _, metadata = row
+    told = events.Metadata(actor="", request_id="")
+    with suppress(msgspec.DecodeError):
+        told = _decode_metadata(metadata)
+    return events.Recorded(
+        position=position,
+        event_id=event_id,
+        stream=stream,
+        version=version,
+        event=events.EventSkipped(event_id),
+        effective_at=effective_at,
+        effective_until=None,
+        recorded_at=recorded_at,
+        context=events.Context(),
+        metadata=told,
+    )
 
 
 def decode(

@@ -48,6 +48,12 @@ class EventCancelled(Struct, frozen=True, forbid_unknown_fields=True):
     event_id: UUID
 
 
+class EventSkipped(Struct, frozen=True, forbid_unknown_fields=True):
+    """An event of the entity that cannot be folded was left out for good, by somebody's decision."""
+
+    event_id: UUID
+
+
 class Kind(StrEnum):
     """Which registry of types a code belongs to."""
 
@@ -87,9 +93,17 @@ class TypeDeactivated(Struct, frozen=True, forbid_unknown_fields=True):
     code: str
 
 
-EntityEvent = EntityRegistered | EntityRevised | EntityRetired | EntityReopened | EventCancelled
+class ExternalKeyClaimed(Struct, frozen=True, forbid_unknown_fields=True):
+    """What another system calls an entity was bound to it, for good."""
+
+    source: str
+    external_id: str
+    entity_uid: UUID
+
+
+EntityEvent = EntityRegistered | EntityRevised | EntityRetired | EntityReopened | EventCancelled | EventSkipped
 RegistryEvent = TypeRegistered | TypeChanged | TypeActivated | TypeDeactivated
-Event = EntityEvent | RegistryEvent
+Event = EntityEvent | RegistryEvent | ExternalKeyClaimed
 
 REGISTRY_STREAM = "registry"
 
@@ -101,6 +115,11 @@ Until = datetime | Literal["infinity"] | None
 def entity_stream(entity_uid: UUID) -> str:
     """Return the name of an entity's stream."""
     return f"entity:{entity_uid}"
+
+
+def external_key_stream(source: str, external_id: str) -> str:
+    """Return the name of the stream whose first event claims an external key; a source has no colon."""
+    return f"external_key:{source}:{external_id}"
 
 
 def uid_of(stream: str) -> UUID | None:

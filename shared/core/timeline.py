@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from shared.core.assertions import DETAILS, EXISTS, Assertion, assertions
 from shared.core.errors import CannotFold, NotForward
-from shared.core.events import EntityEvent, EntityRegistered, EventCancelled, Recorded
+from shared.core.events import EntityEvent, EntityRegistered, EventCancelled, EventSkipped, Recorded
 from shared.core.rows import Row
 from shared.core.segments import ENTITY, Fields, columns
 from shared.core.turn import Rows, Turn
@@ -164,6 +164,8 @@ def _check_follows(timeline: Timeline, recorded: Recorded) -> None:
         raise CannotFold(position, f"{type(event).__name__} is no event of an entity")
     if recorded.version != timeline.version + 1:
         raise CannotFold(position, f"version {recorded.version} follows version {timeline.version}")
+    if isinstance(event, EventSkipped):  # or what it names, which stands for one: nothing hangs on it
+        return
     if isinstance(event, EntityRegistered) != (timeline.version == 0):
         raise CannotFold(position, "an entity is registered once, by its first event")
     if (

@@ -16,6 +16,8 @@ SCHEMA_VERSIONS: dict[str, int] = {
     "EntityRetired": 1,
     "EntityReopened": 1,
     "EventCancelled": 1,
+    "EventSkipped": 1,
+    "ExternalKeyClaimed": 1,
     "TypeRegistered": 1,
     "TypeChanged": 1,
     "TypeActivated": 1,

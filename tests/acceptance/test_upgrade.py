@@ -18,7 +18,7 @@ from shared.core.codec import EVENT_CLASSES
 from tests.acceptance.processes import cockpit, running
 from tests.architecture import ROOT
 
-SINCE = {"0.1.0": {"EventCancelled"}}
+SINCE = {"0.1.0": {"EventCancelled", "EventSkipped", "ExternalKeyClaimed"}}
 """By release: the types of events that there are since then."""
 RELEASES = sorted(path for path in (ROOT / "tests/upgrade").iterdir() if path.is_dir())
 DUMP = """

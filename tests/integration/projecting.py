@@ -47,6 +47,7 @@ TABLES = (
     "entity_type",
     "detail_type",
     "audit_entry",
+    "external_key",
 )
 JOHN = EntityRegistered("John", "PERSON", {"EMAIL": "john@example.com"})
 BEGINNING, FUTURE = datetime(2024, 1, 1, tzinfo=UTC), datetime(2124, 1, 1, tzinfo=UTC)

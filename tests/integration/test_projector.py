@@ -11,8 +11,9 @@ import psycopg
 import pytest
 
 from db.pool import Dsns
-from projector.batch import BEHIND, Fenced
+from projector.batch import Fenced
 from projector.rebuild import rebuild_offline
+from projector.replay import BEHIND
 from projector.verify import verify
 from shared.core.events import Event, Kind, TypeRegistered
 from tests import oracle

@@ -11,7 +11,16 @@ from psycopg import sql
 
 from db.pool import Dsns
 from projector.verify import BrokenLog, Different, Verified, verify
-from shared.core.events import REGISTRY_STREAM, EntityRetired, EntityRevised, Event, Kind, TypeRegistered
+from shared.core.events import (
+    REGISTRY_STREAM,
+    EntityRetired,
+    EntityRevised,
+    Event,
+    ExternalKeyClaimed,
+    Kind,
+    TypeRegistered,
+    external_key_stream,
+)
 from tests.appending import Append, append
 from tests.integration.projecting import JOHN, TABLES, add, execute, fold_all, revised, tamper, uid
 
@@ -27,6 +36,9 @@ def folded(unchecked_database: str) -> str:
     both = EntityRevised(display_name="Jo", details={"EMAIL": None})
     for event, year in ((JOHN, 2020), (both, 2022), (both, 2021), (revised("Jay"), 2200)):
         add(unchecked_database, 3, event, effective_at=datetime(year, 1, 1, tzinfo=UTC))
+    with psycopg.connect(unchecked_database) as connection:
+        claim = ExternalKeyClaimed("legacy", "42", uid(3))
+        append(connection, Append(stream=external_key_stream("legacy", "42"), events=[claim]))
     asyncio.run(fold_all(unchecked_database))
     return unchecked_database
 
@@ -60,7 +72,7 @@ OTHER = {
 @pytest.mark.parametrize("table", TABLES)
 def test_one_wrong_cell_in_any_column_is_found(folded: str, table: str) -> None:
     right = verified(folded)
-    assert (right.events, right.parked) == (10, 0)
+    assert (right.events, right.parked) == (11, 0)
     where = sql.Identifier("read_model", table)
     wrong = sql.SQL(
         "UPDATE {0} SET {1} = {2} WHERE ctid ="
@@ -98,6 +110,8 @@ def test_a_row_too_few_or_too_many_is_found(folded: str, table: str) -> None:
         rest = rest.replace("entity_uid", "gen_random_uuid()")
     if table == "entity_detail_version":
         rest = rest.replace("entity_uid", "gen_random_uuid()")
+    if table == "external_key":
+        rest = rest.replace("external_id", "'another'")
     execute(folded, f"INSERT INTO read_model.{table} SELECT {other}, {rest} FROM saved LIMIT 1")  # noqa: S608
     with pytest.raises(Different, match=table):
         verified(folded)

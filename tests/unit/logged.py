@@ -21,7 +21,9 @@ from shared.core.events import (
     EntityRevised,
     Event,
     EventCancelled,
+    ExternalKeyClaimed,
     entity_stream,
+    external_key_stream,
 )
 from tests import oracle
 from tests.appending import Append, append
@@ -52,7 +54,7 @@ CORRECTED: list[Append] = [
     Append(stream=MARYS, events=[EntityRevised(display_name="Moll")], effective_at=SCHEDULED),
 ]
 """A correction for a while, and a change that is to come; a wrong name follows, and is cancelled."""
-FIRST = len(TYPES) + 1  # the position of the first event of John's
+FIRST = len(TYPES) + 2  # the position of the first event of John's: a claim and the types come before it
 SECOND = FIRST + len(HISTORY)  # the position of the first event of Mary's
 
 
@@ -63,6 +65,8 @@ def filled(database: str) -> Iterator[psycopg.Connection[Any]]:
     All in one transaction that is rolled back: what a test breaks is whole again at its end.
     """
     with psycopg.connect(database) as connection:
+        claim = ExternalKeyClaimed("legacy", "42", MARY)
+        append(connection, Append(stream=external_key_stream("legacy", "42"), events=[claim]))
         append(connection, *(Append(stream=REGISTRY_STREAM, events=[event]) for event in TYPES))
         append(connection, *(Append(stream=JOHNS, events=[event], effective_at=at) for event, at in HISTORY))
         append(connection, *CORRECTED)

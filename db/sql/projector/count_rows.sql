@@ -7,4 +7,5 @@ SELECT (SELECT count(*) FROM entity_head) AS entity_head,
        (SELECT count(*) FROM audit_entry) AS audit_entry,
        (SELECT count(*) FROM entity_type) AS entity_type,
        (SELECT count(*) FROM detail_type) AS detail_type,
+       (SELECT count(*) FROM external_key) AS external_key,
        (SELECT count(*) FROM parked_event) AS parked_event

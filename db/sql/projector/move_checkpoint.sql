@@ -4,5 +4,5 @@ UPDATE checkpoint
 SET position = %(position)s::bigint, recorded_at = %(recorded_at)s::timestamptz,
     clock_at = greatest(clock_at, now(), %(recorded_at)s::timestamptz),
     settled_at = greatest(settled_at, %(recorded_at)s::timestamptz)
-WHERE name = 'read_model' AND position = %(expected)s::bigint AND NOT retired
+WHERE name = 'read_model' AND position = %(expected)s::bigint AND generation = %(generation)s::bigint AND NOT retired
 RETURNING clock_at
