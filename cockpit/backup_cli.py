@@ -49,7 +49,7 @@ def backup_command(
 
 
 def restore_command(
-    file: Annotated[Path, typer.Argument(help="What `cockpit backup` wrote.", dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="What `cockpit backup` wrote.")],
 ) -> None:
     """Make an empty data directory what a backup holds, up to date, and verify it; exit 1 where that finds a fault."""
     settings = _embedded()
