@@ -8,7 +8,8 @@ never taken out; the rest follows today's shape (docs/schema-evolution.md).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import Any, get_args
@@ -18,13 +19,16 @@ import msgspec
 import pytest
 
 from shared.core.codec import EVENT_CLASSES, decode, encode_payload
+from shared.core.errors import CannotFold
 from shared.core.events import (
     REGISTRY_STREAM,
+    Context,
     EntityEvent,
     EntityRetired,
     EntityRevised,
     Event,
     Kind,
+    Metadata,
     Recorded,
     RegistryEvent,
     TypeDeactivated,
@@ -43,6 +47,7 @@ STORED: dict[str, list[dict[str, Any]]] = json.loads(FILE.read_text(encoding="ut
 EACH = pytest.mark.parametrize(
     ("name", "fixture"), [(name, fixture) for name, fixtures in STORED.items() for fixture in fixtures]
 )
+METADATA = '{"actor":"user_1","request_id":"r"}'
 TRUST = TypeRegistered(Kind.ENTITY, "TRUST", "Trust")
 BEFORE: Mapping[str, tuple[Event, ...]] = {
     "EntityRegistered": (),
@@ -60,13 +65,14 @@ def unlike(stored: Mapping[str, object], versions: Mapping[str, int]) -> set[str
     return written ^ stored.keys()
 
 
-def read(name: str, payload: str, version: int = 1) -> Recorded:
+def read(name: str, payload: str, version: int = 1, metadata: str = METADATA) -> Recorded:
     """Decode a payload as the log would have it, as a version of its stream."""
     event_type, _, schema_version = name.partition(".")
     stream = REGISTRY_STREAM if EVENT_CLASSES[event_type] in get_args(RegistryEvent) else entity_stream(UID)
     at, ids = day(version), UUID(int=version)
-    said = '{"actor":"user_1","request_id":"r"}'
-    return decode(version, ids, stream, version, event_type, int(schema_version), at, None, False, at, payload, said)
+    return decode(
+        version, ids, stream, version, event_type, int(schema_version), at, None, False, at, payload, metadata
+    )
 
 
 def folded(name: str, payload: str) -> dict[str, Any] | None:
@@ -133,3 +139,24 @@ def test_what_is_written_today_has_the_bytes_of_today_s_fixture(name: str, fixtu
         assert encode_payload(recorded.event, recorded.context) == fixture["payload"]
     else:
         assert (event_type, int(version)) in UPCASTERS
+
+
+def test_a_member_more_in_context_or_metadata_is_passed_over_and_one_in_the_data_is_not() -> None:
+    known = read(
+        "EntityRetired.1", '{"context":{"channel":"fax"},"data":{}}', metadata='{"actor":"a","request_id":"r","x":1}'
+    )
+    assert (known.context, known.metadata) == (Context(), Metadata(actor="a", request_id="r"))
+    with pytest.raises(CannotFold, match="cause"):
+        read("EntityRetired.1", '{"context":{},"data":{"cause":"moved"}}')
+
+
+def test_the_upcasters_of_the_guide_are_steps() -> None:
+    guide = (ROOT / "docs" / "schema-evolution.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102  # the guide is ours
+    steps: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = names["UPCASTERS"]
+    assert steps["EntityRetired", 1]({}) == {}
+    old = {"kind": "entity", "code": "TRUST", "name": "Trust", "description": "x"}
+    assert steps["TypeRegistered", 1](old) == {"kind": "entity", "code": "TRUST", "name": "Trust", "purpose": "x"}
+    assert "description" in old
