@@ -174,16 +174,25 @@ def _unpack(packed: IO[bytes], cluster: Path, file: Path) -> None:
     try:
         with gzip.open(packed) as stream:
             with tarfile.open(fileobj=stream, mode="r|") as archive:
-                archive.extractall(cluster, filter=_ours)  # noqa: S202 - the filter lets nothing out of it
+                for member in archive:
+                    _extract(archive, member, cluster)
             while stream.read(CHUNK_BYTES):  # to the checksum at its end
                 pass
     except FOREIGN as error:
         raise NotABackup(file, str(error)) from error
 
 
-def _ours(member: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-    safe = tarfile.data_filter(member, path)
-    return safe.replace(mode=0o700 if safe.isdir() else 0o600, deep=False)
+def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, to: Path) -> None:
+    """Unpack one file or directory, readable by us alone. By hand: filters came to Python with 3.11.4."""
+    content = archive.extractfile(member) if member.isreg() else None
+    if Path(member.name).is_absolute() or ".." in Path(member.name).parts or not (content or member.isdir()):
+        raise tarfile.ReadError(f"{member.name} has no place in it")
+    path = to / member.name
+    if content is None:
+        path.mkdir(mode=0o700, exist_ok=True)
+    else:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            shutil.copyfileobj(content, file, CHUNK_BYTES)
 
 
 def _check(cluster: Path, file: Path, found: Path) -> None:

@@ -141,6 +141,12 @@ def with_a_way_out(file: Path, at: Path) -> Path:
     return write(at, [*read(file), (tarfile.TarInfo("../../escaped"), b"stranger")])
 
 
+def with_a_link(file: Path, at: Path) -> Path:
+    link = tarfile.TarInfo("base/link")
+    link.type, link.linkname = tarfile.SYMTYPE, "/"
+    return write(at, [*read(file), (link, b"")])
+
+
 def of_something_else(_file: Path, at: Path) -> Path:
     return write(at, [(tarfile.TarInfo("README"), b"a tar")])
 
@@ -170,7 +176,8 @@ DAMAGES: list[tuple[Callable[[Path, Path], Path], str]] = [
     (without("cockpit.password"), "it has no cockpit.password"),
     (without("global/pg_control"), "pg_control"),
     (with_one_more_file, "not in the manifest"),
-    (with_a_way_out, "outside the destination"),
+    (with_a_way_out, "has no place in it"),
+    (with_a_link, "has no place in it"),
     (of_something_else, "it has no PG_VERSION"),
     (no_archive, "Not a gzipped file"),
     (empty, "empty"),
