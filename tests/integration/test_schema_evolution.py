@@ -151,7 +151,7 @@ def check(conninfo: str) -> None:
         ((position, clock),) = connection.execute("SELECT position, clock_at FROM read_model.checkpoint").fetchall()
         assert position == len(log)
         for table, rows in oracle.expected_tables(today(log), clock).items():
-            assert rows
+            assert rows or table == "external_key"  # no key is claimed in this history
             oracle._compare(table, rows, oracle._read(connection, table))
     right = verify(Dsns(conninfo).of("project"))
     assert (right.events, right.parked) == (position, 0)
