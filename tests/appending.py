@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import psycopg
@@ -15,6 +15,15 @@ from psycopg.rows import class_row
 from db.queries import statement
 from shared.core.codec import encode_metadata, encode_payload
 from shared.core.events import Context, Event, Metadata, Until
+from shared.core.upcasters import SCHEMA_VERSIONS
+
+
+class Stored(NamedTuple):
+    """An event as a release wrote it, perhaps an earlier one: its data in the shape of that schema version."""
+
+    type: str
+    schema_version: int
+    payload: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +32,7 @@ class Append:
 
     stream: str
     events: Sequence[Event] = ()
+    stored: Sequence[Stored] = ()  # after those
     also: Mapping[str, Event] = field(default_factory=dict)  # an event in another stream
     expects: Mapping[str, UUID | None] = field(default_factory=dict)  # by stream: its last event_id
     effective_at: datetime | None = None
@@ -81,20 +91,30 @@ def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdi
         )
         for stream, event_id in command.expects.items():
             add(expected_commands=number, expected_streams=place(stream), expected_event_ids=event_id)
-        events = [*((command.stream, event) for event in command.events), *command.also.items()]
+        events = [
+            *((command.stream, _stored(event, command.context)) for event in command.events),
+            *((command.stream, stored) for stored in command.stored),
+            *((stream, _stored(event, command.context)) for stream, event in command.also.items()),
+        ]
         until = command.effective_until
         for nth, (stream, event) in enumerate(events):
             add(
                 event_commands=number,
                 event_streams=place(stream),
                 event_ids=uuid4() if nth else command.event_id,
-                event_types=type(event).__name__,
-                event_schema_versions=1,
+                event_types=event.type,
+                event_schema_versions=event.schema_version,
                 event_effective_ats=command.effective_at,
                 event_effective_untils=until.isoformat() if isinstance(until, datetime) else until,
-                event_payloads=encode_payload(event, command.context),
+                event_payloads=event.payload,
                 event_salts=b"salt",
                 event_metadatas=encode_metadata(command.metadata),
             )
     with connection.cursor(row_factory=class_row(Verdict)) as cursor:
         return cursor.execute(CALL, batch).fetchall()
+
+
+def _stored(event: Event, context: Context) -> Stored:
+    """Return an event as it is written today."""
+    name = type(event).__name__
+    return Stored(name, SCHEMA_VERSIONS[name], encode_payload(event, context))

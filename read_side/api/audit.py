@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
-from read_side.api import answers
+from read_side.api import answers, whole
 from read_side.api.parameters import AuditQuery
 from read_side.queries import ReadModel
 from read_side.shapes import AuditOut
+from read_side.sheets import AUDIT
+from read_side.walking import walk
 from shared.core.errors import Unauthenticated
 from shared.http.auth import authorize
 from shared.http.requests import read_query
@@ -28,6 +32,7 @@ router = APIRouter()
     headers=[answers.IF_NONE_MATCH],
     gives=READ_HEADERS,
     answers={200: Page[AuditOut], 304: None},
+    media=whole.MEDIA,
 )
 async def list_audit(request: Request) -> Response:
     """List what was changed, newest first. A token is needed even where other reads are public.
@@ -38,6 +43,9 @@ async def list_audit(request: Request) -> Response:
     if not principal.username:
         raise Unauthenticated("Authentication credentials were not provided.")
     query = read_query(request, AuditQuery)
-    part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.audit(query.trail(), part, query.asked(request)), part)
+    ask = partial(read.audit, query.trail())
+    if query.is_csv(request):
+        return await whole.csv(request, "audit", await walk(ask, query.asked(request)), AUDIT)
+    part = query.part(request)
+    return answers.page(request, await ask(part, query.asked(request)), part)

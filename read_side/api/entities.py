@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
-from read_side.api import answers
+from read_side.api import answers, whole
 from read_side.api.parameters import EntitiesQuery, ReadQuery
 from read_side.queries import ReadModel
+from read_side.sheets import entity_sheet
+from read_side.walking import detail_codes, walk
 from shared.http.auth import authorize
 from shared.http.requests import read_query, read_uid
 from shared.http.routes import READ_HEADERS, READ_PROBLEMS, operation
@@ -27,6 +31,7 @@ router = APIRouter()
     headers=[answers.IF_NONE_MATCH],
     gives=READ_HEADERS,
     answers={200: Page[EntityOut], 304: None},
+    media=whole.MEDIA,
 )
 async def list_entities(request: Request) -> Response:
     """List the entities that exist now, or did at `as_of`; newest first unless another order is asked for."""
@@ -36,10 +41,14 @@ async def list_entities(request: Request) -> Response:
 
 async def listed(request: Request, model: type[EntitiesQuery]) -> Response:
     """Answer the list that the query string asks for."""
-    query = read_query(request, model)
-    part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.entities(query.filters(), part, query.asked(request)), part)
+    query = read_query(request, model)
+    ask = partial(read.entities, query.filters())
+    if query.is_csv(request):
+        found = await walk(ask, query.asked(request))
+        return await whole.csv(request, "entities", found, entity_sheet(await detail_codes(read)))
+    part = query.part(request)
+    return answers.page(request, await ask(part, query.asked(request)), part)
 
 
 @operation(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
-from read_side.api import answers
+from read_side.api import answers, whole
 from read_side.api.parameters import HistoryQuery
 from read_side.queries import ReadModel
 from read_side.shapes import VersionOut
+from read_side.sheets import HISTORY
+from read_side.walking import walk
 from shared.http.auth import authorize
 from shared.http.requests import read_query, read_uid
 from shared.http.routes import READ_HEADERS, READ_PROBLEMS, operation
@@ -28,6 +32,7 @@ router = APIRouter()
     headers=[answers.IF_NONE_MATCH],
     gives=READ_HEADERS,
     answers={200: Page[VersionOut], 304: None},
+    media=whole.MEDIA,
     problems=(*READ_PROBLEMS, 404),
 )
 async def list_history(request: Request) -> Response:
@@ -40,6 +45,9 @@ async def list_history(request: Request) -> Response:
     await authorize(request, "read")
     uid = read_uid(request.path_params)
     query = read_query(request, HistoryQuery)
-    part = query.part(request)
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.history(uid, query.chronicle, part, query.asked(request)), part)
+    ask = partial(read.history, uid, query.chronicle)
+    if query.is_csv(request):
+        return await whole.csv(request, f"history-{uid}", await walk(ask, query.asked(request)), HISTORY)
+    part = query.part(request)
+    return answers.page(request, await ask(part, query.asked(request)), part)

@@ -27,6 +27,7 @@ from read_side.questions import (
 )
 from read_side.steps import BEGINNING
 from shared.core.errors import FieldError, Invalid, invalid
+from shared.http.openapi import CSV
 from shared.http.requests import Query, Text
 
 
@@ -93,6 +94,25 @@ class PageQuery(ReadQuery):
         return self.placed_by
 
 
+class WholeQuery(PageQuery):
+    """A list that can be had whole, as CSV."""
+
+    format: Literal["json", "csv"] | None = Field(
+        None, description="What to answer with, whatever Accept says; csv is the whole list, without pages."
+    )
+
+    def is_csv(self, request: Request) -> bool:
+        """Say whether it is asked for as CSV. Raises Invalid for what asks for a page beside that."""
+        if request.state.media != CSV:
+            return False
+        given = [name for name in ("page", "page_size", "cursor", "count") if name in self.model_fields_set]
+        if given:
+            raise Invalid(
+                [FieldError(name, "CSV is the whole list: it has no pages.", "not_applicable") for name in given]
+            )
+        return True
+
+
 class TimelessPageQuery(PageQuery):
     """A list of what has no state in valid time: `as_of` is answered in As-Of and changes nothing."""
 
@@ -115,7 +135,7 @@ class TypesQuery(TimelessPageQuery):
         return super().asked(request)
 
 
-class HistoryQuery(PageQuery):
+class HistoryQuery(WholeQuery):
     """Which versions a history holds, and in which order."""
 
     placed_by = frozenset({"instant", "text", "number"})
@@ -145,7 +165,7 @@ class ScheduledQuery(PageQuery):
     entity_uid: Uid | None = None
 
 
-class EntitiesQuery(PageQuery):
+class EntitiesQuery(WholeQuery):
     """Which entities a list holds, and in which order."""
 
     default_order: ClassVar[Order] = "-valid_from"
@@ -179,7 +199,7 @@ class AsOfQuery(EntitiesQuery):
     as_of: Instant
 
 
-class DiffQuery(PageQuery):
+class DiffQuery(WholeQuery):
     """The two points of a diff: an instant of valid time each, or a state of knowledge each, or both."""
 
     placed_by = frozenset({"uid"})
@@ -244,7 +264,7 @@ def either(name: str, given: datetime | None, alias: datetime | None) -> datetim
     return given if given is not None else alias
 
 
-class AuditQuery(TimelessPageQuery):
+class AuditQuery(WholeQuery, TimelessPageQuery):
     """Which audit entries: filters that all must hold; recorded at or after `from` and before `to`."""
 
     placed_by = frozenset({"number"})

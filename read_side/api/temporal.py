@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
-from read_side.api import answers
+from read_side.api import answers, whole
 from read_side.api.entities import listed
 from read_side.api.parameters import AsOfQuery, DiffQuery
 from read_side.diff import EntityDiff
 from read_side.queries import ReadModel
+from read_side.sheets import diff_sheet
+from read_side.walking import walk
 from shared.http.auth import authorize
 from shared.http.requests import read_query
 from shared.http.routes import READ_HEADERS, operation
@@ -29,6 +33,7 @@ router = APIRouter()
     headers=[answers.IF_NONE_MATCH],
     gives=READ_HEADERS,
     answers={200: Page[EntityOut], 304: None},
+    media=whole.MEDIA,
 )
 async def list_entities_as_of(request: Request) -> Response:
     """List the entities that existed at `as_of`, with the details of that instant; by uid unless asked otherwise."""
@@ -48,6 +53,7 @@ async def list_entities_as_of(request: Request) -> Response:
     headers=[answers.IF_NONE_MATCH],
     gives=READ_HEADERS,
     answers={200: Page[EntityDiff], 304: None},
+    media=whole.MEDIA,
 )
 async def get_diff(request: Request) -> Response:
     """Return what differs between two points of time, by entity: `from` as known at `known_from`, `to` at `known_to`.
@@ -64,7 +70,9 @@ async def get_diff(request: Request) -> Response:
     """
     await authorize(request, "read")
     query = read_query(request, DiffQuery)
-    part = query.part(request)
-    window = query.window()
     read: ReadModel = request.app.state.read
-    return answers.page(request, await read.diff(window, part, query.asked(request)), part)
+    ask = partial(read.diff, query.window())
+    if query.is_csv(request):
+        return await whole.csv(request, "diff", await walk(ask, query.asked(request)), diff_sheet(query.mode))
+    part = query.part(request)
+    return answers.page(request, await ask(part, query.asked(request)), part)

@@ -10,7 +10,7 @@ import msgspec
 
 from shared.core import events
 from shared.core.errors import CannotFold
-from shared.core.upcasters import SCHEMA_VERSIONS, upcast
+from shared.core.upcasters import SCHEMA_VERSIONS, NotUpcast, upcast
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,7 +25,6 @@ POSITION, EVENT_ID, STREAM, VERSION, TYPE, RECORDED_AT = 0, 1, 2, 3, 4, 9
 EVENT_CLASSES: dict[str, type[events.Event]] = {cls.__name__: cls for cls in get_args(events.Event)}
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-_decode = msgspec.json.Decoder().decode
 _decode_metadata = msgspec.json.Decoder(events.Metadata).decode
 
 
@@ -35,6 +34,16 @@ def _envelope(cls: type[events.Event]) -> Any:  # noqa: ANN401  # a class made a
 
 _PAYLOADS: dict[str, Any] = {name: _envelope(cls) for name, cls in EVENT_CLASSES.items()}
 _DECODERS: dict[str, Any] = {name: msgspec.json.Decoder(cls).decode for name, cls in _PAYLOADS.items()}
+
+
+class _Earlier(msgspec.Struct):
+    """A payload of an earlier schema version, whose data only the upcasters understand."""
+
+    data: dict[str, Any]
+    context: Any
+
+
+_decode_earlier = msgspec.json.Decoder(_Earlier).decode
 
 
 def encode_payload(event: events.Event, context: events.Context) -> str:
@@ -116,9 +125,9 @@ def decode(
         if schema_version == today:
             body = _DECODERS[event_type](payload)
         else:
-            raw = _decode(payload)
-            raw["data"] = upcast(event_type, schema_version, raw["data"])
-            body = msgspec.convert(raw, _PAYLOADS[event_type])
+            earlier = _decode_earlier(payload)
+            data = upcast(event_type, schema_version, earlier.data)
+            body = msgspec.convert({"data": data, "context": earlier.context}, _PAYLOADS[event_type])
         return events.Recorded(
             position=position,
             event_id=event_id,
@@ -131,5 +140,7 @@ def decode(
             context=body.context,
             metadata=_decode_metadata(metadata),
         )
+    except NotUpcast as error:
+        raise CannotFold(position, f"{event_type} in schema version {schema_version}: {error}") from error
     except msgspec.DecodeError as error:  # of another shape, or no JSON to msgspec while it is to PostgreSQL ("\ud800")
         raise CannotFold(position, str(error)) from error

@@ -1,6 +1,7 @@
 """How payloads of older schema versions become today's: one function a step, applied when an event is read.
 
-`UPCASTERS[type, n]` turns the `data` of version n into that of n + 1. The log itself is never rewritten.
+`UPCASTERS[type, n]` turns the `data` of version n into that of n + 1: a pure function of it, plain JSON in and out. The
+log itself is never rewritten. How to add a version: docs/schema-evolution.md.
 """
 
 from __future__ import annotations
@@ -28,8 +29,15 @@ SCHEMA_VERSIONS: dict[str, int] = {
 UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
+class NotUpcast(Exception):
+    """Data of another shape than that of its schema version."""
+
+
 def upcast(event_type: str, schema_version: int, data: dict[str, Any]) -> dict[str, Any]:
-    """Bring the data of an event up to today's schema version."""
+    """Bring the data of an event up to today's schema version. Raises NotUpcast where a step meets what it cannot."""
     for version in range(schema_version, SCHEMA_VERSIONS[event_type]):
-        data = UPCASTERS[event_type, version](data)
+        try:
+            data = UPCASTERS[event_type, version](data)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise NotUpcast(f"the step from {version} on cannot read its data: {error!r}") from error
     return data

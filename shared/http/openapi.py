@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REF = "#/components/schemas/{name}"
 JSON = "application/json"
+CSV = "text/csv"
 PROBLEM_JSON = "application/problem+json"
 
 PROBLEMS = {
@@ -41,7 +42,10 @@ TEXT = {"type": "string"}
 WHOLE = {"type": "integer", "minimum": 0}
 RESPONSE_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "X-Request-Id": ("The id of this request: the one that came with it where that is sane.", TEXT),
-    "ETag": ("Names this representation, for If-Match and If-None-Match.", {**TEXT, "pattern": '^"[^"]+"$'}),
+    "ETag": (
+        "Names this representation, for If-Match and If-None-Match; CSV has none.",
+        {**TEXT, "pattern": '^"[^"]+"$'},
+    ),
     "Position": ("The position in the log that the answer reflects.", WHOLE),
     "As-Of": ("The instant of valid time that the answer is about.", {**TEXT, "format": "date-time"}),
     "Location": ("Where the resource is.", {**TEXT, "format": "uri-reference"}),
@@ -51,7 +55,7 @@ RESPONSE_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Retry-After": ("After how many seconds another attempt makes sense.", WHOLE),
     "WWW-Authenticate": ("The scheme to authenticate with.", TEXT),
 }
-OPTIONAL_HEADERS = {"Event-Id", "Idempotent-Replayed", "Preference-Applied"}
+OPTIONAL_HEADERS = {"ETag", "Event-Id", "Idempotent-Replayed", "Preference-Applied"}
 """Those that an answer has only where they apply; it always has the others that are documented for it."""
 
 REQUEST_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -168,13 +172,13 @@ def request_body(model: type[BaseModel], media_types: Iterable[str], *, optional
     return {"required": not optional, "content": {media_type: {"schema": schema} for media_type in media_types}}
 
 
-def answer(shape: Any, description: str, gives: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401  # any type that msgspec knows
-    """Return how an answer is documented: its msgspec type (None for no body) and its headers."""
+def answer(shape: Any, description: str, gives: Iterable[str], media: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401  # any type that msgspec knows
+    """Return how an answer is documented: its msgspec type (None for no body), its headers, and as what it comes."""
     found: dict[str, Any] = {"description": description, "headers": _headers(["X-Request-Id", *gives])}
     if shape is not None:
         (schema,), _ = msgspec.json.schema_components([shape], ref_template=REF)
         Documented.structs[repr(shape)] = shape
-        found["content"] = {JSON: {"schema": schema}}
+        found["content"] = {name: {"schema": schema if name == JSON else TEXT} for name in media}
     return found
 
 

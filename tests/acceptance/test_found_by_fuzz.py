@@ -74,7 +74,7 @@ def test_a_field_named_like_a_member_of_the_problem_does_not_take_its_place(clie
         ("", 200),
         ("text/html", 406),
         ("text/html, application/json;q=0", 406),
-        ("application/json;q=0.0, */*", 406),
+        ("application/json;q=0.0, text/html", 406),
     ],
 )
 def test_who_does_not_accept_json_is_told_so(client: httpx2.Client, accept: str, status: int) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from tests.acceptance.processes import authorization, cockpit, running, servers_in, until
+from tests.acceptance.writing import Writer, await_writes
 
 KILLS = 20
 WRITERS = 4
@@ -23,30 +23,6 @@ def home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="cockpit-kill-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
-
-
-class Writer(threading.Thread):
-    """Registers one entity after the other until the service is gone, and remembers each that was acknowledged."""
-
-    def __init__(self, url: str, headers: dict[str, str], name: str) -> None:
-        super().__init__()
-        self._url, self._headers, self._name = url, headers, name
-        self.acknowledged: dict[str, str] = {}
-
-    def run(self) -> None:
-        with httpx2.Client(base_url=self._url, headers=self._headers, timeout=10) as client:
-            try:
-                for number in range(100_000):
-                    body = {"display_name": f"{self._name} {number}", "entity_type": "PERSON"}
-                    answer = client.post("/api/v1/entities", json=body)
-                    assert answer.status_code == 201, answer.text
-                    self.acknowledged[answer.json()["entity_uid"]] = body["display_name"]
-            except httpx2.TransportError:
-                pass
-
-
-def await_writes(writers: Sequence[Writer], number: int) -> None:
-    until(lambda: sum(len(writer.acknowledged) for writer in writers) >= number, 20)
 
 
 @pytest.mark.slow

@@ -53,6 +53,15 @@ def left_by(release: Path) -> dict[str, Any]:
     return dict(json.loads((release / "answers.json").read_text(encoding="utf-8")))
 
 
+def unpack_data(release: Path, folder: Path) -> None:
+    """Put the data directory that a release left where a service in the folder looks for it."""
+    data = folder / "data"
+    data.mkdir(mode=0o711)
+    with tarfile.open(release / "data.tar.xz") as packed:
+        packed.extractall(data, filter="data")
+    (data / "postgres").chmod(0o700)
+
+
 def assert_holds(wanted: Any, found: Any) -> None:
     """Assert that what was answered then is answered now; members may have been added."""
     if isinstance(wanted, dict):
@@ -107,11 +116,7 @@ def test_a_release_left_every_type_of_event_that_there_was(release: Path) -> Non
 
 
 def test_a_data_directory_of_a_release_is_opened_and_goes_on(release: Path, folder: Path) -> None:
-    data = folder / "data"
-    data.mkdir(mode=0o711)
-    with tarfile.open(release / "data.tar.xz") as packed:
-        packed.extractall(data, filter="data")
-    (data / "postgres").chmod(0o700)
+    unpack_data(release, folder)
     known = left_by(release)
     with running("serve", folder=folder, environment="test") as service:
         with httpx2.Client(base_url=service.url, headers={"Authorization": f"Token {known['token']}"}) as client:
