@@ -18,7 +18,10 @@ from shared.core.codec import EVENT_CLASSES
 from tests.acceptance.processes import cockpit, running
 from tests.architecture import ROOT
 
-SINCE = {"0.1.0": {"EventCancelled", "EventSkipped", "ExternalKeyClaimed"}}
+SINCE = {
+    "0.1.0": {"EventCancelled", "EventSkipped", "ExternalKeyClaimed"},
+    "0.2.0": {"EventSkipped", "ExternalKeyClaimed"},
+}
 """By release: the types of events that there are since then."""
 RELEASES = sorted(path for path in (ROOT / "tests/upgrade").iterdir() if path.is_dir())
 DUMP = """
@@ -84,6 +87,16 @@ def assert_answers(client: httpx2.Client, known: dict[str, Any]) -> None:
             assert answer.headers["ETag"] == wanted["etag"], path
 
 
+def assert_repeats(client: httpx2.Client, request: dict[str, Any]) -> None:
+    """Assert that a request which the release carried out under a key gets its first answer again."""
+    answer = client.request(
+        request["method"], request["path"], json=request["body"], headers={"Idempotency-Key": request["key"]}
+    )
+    assert (answer.status_code, answer.headers["Event-Id"]) == (request["status"], request["event_id"]), answer.text
+    assert answer.headers["Idempotent-Replayed"] == "true"
+    assert_holds(request["answer"], answer.json())
+
+
 @pytest.fixture(params=RELEASES, ids=lambda path: path.name)
 def release(request: pytest.FixtureRequest) -> Path:
     return Path(request.param)
@@ -108,6 +121,8 @@ def test_a_data_directory_of_a_release_is_opened_and_goes_on(release: Path, fold
     with running("serve", folder=folder, environment="test") as service:
         with httpx2.Client(base_url=service.url, headers={"Authorization": f"Token {known['token']}"}) as client:
             assert_answers(client, known)
+            if "repeated" in known:
+                assert_repeats(client, known["repeated"])
             uid = str(uuid4())
             body = {"entity_uid": uid, "display_name": "New", "entity_type": "PERSON"}
             assert client.post("/api/v1/entities", json=body).status_code == 201
