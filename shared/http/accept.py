@@ -1,22 +1,28 @@
-"""Whether a client takes what we have, which is JSON: RFC 9110, 12.5.1."""
+"""Whether a client takes what we have: RFC 9110, 12.5.1."""
 
 from __future__ import annotations
 
-RANGES = ("application/json", "application/*", "*/*")
-"""What names JSON, the most specific first: its weight is the one that counts."""
+from collections.abc import Mapping, Sequence
 
 
-def takes_json(accept: str | None) -> bool:
-    """Say whether an Accept header, its lines joined by commas, takes application/json; without one all is taken.
+def takes(accept: str | None, media_types: Sequence[str]) -> bool:
+    """Say whether an Accept header, its lines joined by commas, takes one of the media types; without one all is taken.
 
-    >>> takes_json("text/html, application/*;q=0.5"), takes_json("text/html"), takes_json("*/*, application/json;q=0")
-    (True, False, False)
+    What names a type most specifically has the weight that counts.
+
+    >>> [takes(given, ["text/csv"]) for given in ("a/b, text/*;q=0.5", "a/b", "*/*, text/csv;q=0")]
+    [True, False, False]
     """
     given = [part for part in (accept or "").split(",") if part.strip()]
     if not given:
         return True
     weights = dict(map(_weighed, given))
-    return next((weights[name] > 0 for name in RANGES if name in weights), False)
+    return any(_weight(media_type, weights) > 0 for media_type in media_types)
+
+
+def _weight(media_type: str, weights: Mapping[str, float]) -> float:
+    ranges = media_type, f"{media_type.partition('/')[0]}/*", "*/*"
+    return next((weights[name] for name in ranges if name in weights), 0.0)
 
 
 def _weighed(given: str) -> tuple[str, float]:

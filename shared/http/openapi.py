@@ -61,11 +61,16 @@ REQUEST_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "If-Match": ("ETags: the change is made only where one of them is the current one; * where any is.", TEXT),
     "If-None-Match": ("ETags that the client holds: where one is the current one, the answer is 304.", TEXT),
+    "Last-Event-ID": (
+        "The last position that the client has: the stream goes on after it. It counts before `after`.",
+        {**TEXT, "pattern": "^[0-9]{1,19}$"},
+    ),
     "Prefer": ("wait=N: answer when the read model has the change, at most N seconds later.", TEXT),
 }
 TAGS = {
     "entities": "What there is: people, institutions, with their details.",
     "time": "What there was at an instant, and what changed between two.",
+    "feed": "What happened, event by event, for systems that follow along.",
     "audit": "Who changed what.",
     "types": "The types that entities and details may have.",
     "auth": "Tokens.",
@@ -168,13 +173,18 @@ def request_body(model: type[BaseModel], media_types: Iterable[str], *, optional
     return {"required": not optional, "content": {media_type: {"schema": schema} for media_type in media_types}}
 
 
-def answer(shape: Any, description: str, gives: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401  # any type that msgspec knows
-    """Return how an answer is documented: its msgspec type (None for no body) and its headers."""
+def answer(
+    shape: Any,  # noqa: ANN401  # any type that msgspec knows
+    description: str,
+    gives: Iterable[str],
+    media_types: Iterable[str],
+) -> dict[str, Any]:
+    """Return how an answer is documented: its msgspec type (None for no body), its headers and its media types."""
     found: dict[str, Any] = {"description": description, "headers": _headers(["X-Request-Id", *gives])}
     if shape is not None:
         (schema,), _ = msgspec.json.schema_components([shape], ref_template=REF)
         Documented.structs[repr(shape)] = shape
-        found["content"] = {JSON: {"schema": schema}}
+        found["content"] = {media_type: {"schema": schema} for media_type in media_types}
     return found
 
 

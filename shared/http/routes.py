@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from shared.http import openapi
-from shared.http.accept import takes_json
+from shared.http.accept import takes
 from shared.http.auth import Scope
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -28,14 +28,16 @@ WRITE_HEADERS = ("Position", "Event-Id", "Idempotent-Replayed", "Preference-Appl
 
 
 class BareRoute(APIRoute):
-    """A documented route whose endpoint is called as it is, for clients that take JSON."""
+    """A documented route whose endpoint is called as it is, for clients that take what it answers with."""
+
+    media_types: Sequence[str] = (openapi.JSON,)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the endpoint itself, behind a look at Accept."""
 
         async def handle(request: Request) -> Response:
-            if not takes_json(",".join(request.headers.getlist("accept")) or None):
-                raise HTTPException(406, "What is here is application/json.")
+            if not takes(",".join(request.headers.getlist("accept")) or None, self.media_types):
+                raise HTTPException(406, f"What is here is {' or '.join(self.media_types)}.")
             response: Response = await self.endpoint(request)
             return response
 
@@ -57,26 +59,29 @@ def operation(
     body_optional: bool = False,
     headers: Sequence[str] = (),
     answers: dict[int, Any],
+    media_types: Sequence[str] = (openapi.JSON,),
     gives: Sequence[str] = (),
     problems: Sequence[int] = READ_PROBLEMS,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare an endpoint: `answers` gives the msgspec type (or None for no body) by status; a GET answers HEAD too.
 
     `anonymous`: where reads are public, no token is needed. `headers` names those of its requests, `gives` those of its
-    answers. What answers JSON refuses a client that does not accept JSON with 406.
+    answers. A client that accepts none of its media types is refused with 406.
     """
     told = {200: "The answer.", 201: "Made.", 204: "Done.", 304: "The client holds it already.", 503: "Not well."}
+    documented = {
+        str(status): openapi.answer(shape, told[status], gives, media_types) for status, shape in answers.items()
+    }
     extra: dict[str, Any] = {
         "parameters": openapi.parameters(path, query, headers),
-        "responses": {
-            **{str(status): openapi.answer(shape, told[status], gives) for status, shape in answers.items()},
-            **openapi.problems(problems),
-        },
+        "responses": {**documented, **openapi.problems(problems)},
     }
     if scope is not None:
         extra["security"] = openapi.security(scope, anonymous=anonymous)
     if body is not None:
         extra["requestBody"] = openapi.request_body(body, body_types, optional=body_optional)
+
+    route = type("Route", (BareRoute,), {"media_types": media_types})
 
     def declare(endpoint: Endpoint) -> Endpoint:
         router.add_api_route(
@@ -91,7 +96,7 @@ def operation(
             response_model=None,
             status_code=min(answers),
             response_class=Response,
-            route_class_override=BareRoute,
+            route_class_override=route,
         )
         if method == "GET":
             router.add_api_route(
@@ -100,7 +105,7 @@ def operation(
                 methods=["HEAD"],
                 include_in_schema=False,
                 response_model=None,
-                route_class_override=BareRoute,
+                route_class_override=route,
             )
         return endpoint
 
