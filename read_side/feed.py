@@ -105,7 +105,7 @@ class Feed:
         """Return how far the read model is."""
         rows = await self._run("read/get_clock", {"seen": seen})
         if not rows:
-            raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
+            raise _being_built()
         return Clock(*rows[0])
 
     async def came_true(self, entity_uid: UUID | None, after: Instant, until: datetime) -> tuple[list[Notice], Instant]:
@@ -121,9 +121,12 @@ class Feed:
             "limit": POINTS,
         }
         rows = await self._run("read/list_effective", params, prepare=False)
-        points = {Instant(*row[1:3]) for row in rows if row[1] is not None}
-        changes = shaped.came_true(rows[0][0] if rows else 0, (row[1:] for row in rows))
-        return [notice(change) for change in changes], max(points) if len(points) == POINTS else Instant.behind(until)
+        if not rows:
+            raise _being_built()
+        position, has_more = rows[0][:2]
+        changes = shaped.came_true(position, (row[2:] for row in rows))
+        told = max(Instant(*row[2:4]) for row in rows if row[2] is not None) if has_more else Instant.behind(until)
+        return [notice(change) for change in changes], told
 
     async def _run(self, name: str, params: dict[str, Any], *, prepare: bool = True) -> list[tuple[Any, ...]]:
         async def ask() -> list[tuple[Any, ...]]:
@@ -132,3 +135,7 @@ class Feed:
                 return await cursor.fetchall()
 
         return await once_more(ask)
+
+
+def _being_built() -> Unavailable:
+    return Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)

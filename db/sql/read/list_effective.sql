@@ -1,37 +1,58 @@
 -- The instants after a key and up to another instant at which something begins or ends that was recorded ahead of it, in
 -- order, each with all rows that ever met there, and then the events that made and ended these; for Feed.came_true. What
--- a later event made anew was recorded ahead by the row that it superseded.
-WITH points AS NOT MATERIALIZED (
-    SELECT valid_from AS instant, entity_uid FROM entity_version WHERE created_at < valid_from
+-- a later event made anew was recorded ahead by the row that it superseded. Each branch has an index of its own, and gives
+-- no more than the page takes.
+WITH points AS (
+    (SELECT valid_from AS instant, entity_uid FROM entity_version
+     WHERE created_at < valid_from AND (valid_from, entity_uid) > (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+       AND valid_from <= %(until)s::timestamptz AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+     ORDER BY valid_from, entity_uid LIMIT %(limit)s::integer)
     UNION ALL
-    SELECT valid_to, entity_uid FROM entity_version WHERE updated_at < valid_to
+    (SELECT valid_to, entity_uid FROM entity_version
+     WHERE updated_at < valid_to AND (valid_to, entity_uid) > (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+       AND valid_to <= %(until)s::timestamptz AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+     ORDER BY valid_to, entity_uid LIMIT %(limit)s::integer)
     UNION ALL
-    SELECT valid_from, entity_uid FROM entity_detail_version WHERE created_at < valid_from
+    (SELECT valid_from, entity_uid FROM entity_detail_version
+     WHERE created_at < valid_from AND (valid_from, entity_uid) > (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+       AND valid_from <= %(until)s::timestamptz AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+     ORDER BY valid_from, entity_uid LIMIT %(limit)s::integer)
     UNION ALL
-    SELECT valid_to, entity_uid FROM entity_detail_version WHERE updated_at < valid_to
+    (SELECT valid_to, entity_uid FROM entity_detail_version
+     WHERE updated_at < valid_to AND (valid_to, entity_uid) > (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+       AND valid_to <= %(until)s::timestamptz AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+     ORDER BY valid_to, entity_uid LIMIT %(limit)s::integer)
     UNION ALL
-    SELECT valid_from, entity_uid FROM entity_version_superseded WHERE created_at < valid_from
+    (SELECT valid_from, entity_uid FROM entity_version_superseded
+     WHERE created_at < valid_from AND (valid_from, entity_uid) > (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+       AND valid_from <= %(until)s::timestamptz AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+     ORDER BY valid_from, entity_uid LIMIT %(limit)s::integer)
     UNION ALL
-    SELECT valid_to, entity_uid FROM entity_version_superseded WHERE updated_at < valid_to
+    (SELECT valid_to, entity_uid FROM entity_version_superseded
+     WHERE updated_at < valid_to AND (valid_to, entity_uid) > (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+       AND valid_to <= %(until)s::timestamptz AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+     ORDER BY valid_to, entity_uid LIMIT %(limit)s::integer)
     UNION ALL
-    SELECT valid_from, entity_uid FROM entity_detail_version_superseded WHERE created_at < valid_from
+    (SELECT valid_from, entity_uid FROM entity_detail_version_superseded
+     WHERE created_at < valid_from AND (valid_from, entity_uid) > (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+       AND valid_from <= %(until)s::timestamptz AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+     ORDER BY valid_from, entity_uid LIMIT %(limit)s::integer)
     UNION ALL
-    SELECT valid_to, entity_uid FROM entity_detail_version_superseded WHERE updated_at < valid_to
+    (SELECT valid_to, entity_uid FROM entity_detail_version_superseded
+     WHERE updated_at < valid_to AND (valid_to, entity_uid) > (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+       AND valid_to <= %(until)s::timestamptz AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+     ORDER BY valid_to, entity_uid LIMIT %(limit)s::integer)
+), first AS MATERIALIZED (
+    SELECT instant, entity_uid FROM points ORDER BY instant, entity_uid LIMIT %(limit)s::integer
 ), page AS MATERIALIZED (
-    SELECT DISTINCT instant, entity_uid
-    FROM points
-    WHERE (instant, entity_uid) > (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
-      AND instant <= %(until)s::timestamptz
-      AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
-    ORDER BY instant, entity_uid
-    LIMIT %(limit)s::integer
+    SELECT DISTINCT instant, entity_uid FROM first
 ), belief AS MATERIALIZED (
     SELECT page.instant, page.entity_uid, r.*
     FROM page
     CROSS JOIN LATERAL rows_of(page.entity_uid) r
     WHERE r.valid_from = page.instant OR r.valid_to = page.instant
 )
-SELECT c.position, found.*
+SELECT c.position, (SELECT count(*) FROM first) = %(limit)s::integer AS has_more, found.*
 FROM checkpoint c
 LEFT JOIN (
     SELECT instant, entity_uid, detail_type, value, entity_type, valid_from, valid_to,
