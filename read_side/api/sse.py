@@ -34,24 +34,25 @@ async def told(request: Request, follower: Follower, limit: int | None) -> Async
     known = follower.after
     left = limit
     yield b"retry: %d\nid: %d\n\n" % (RETRY_MS, known)
-    while left is None or left > 0:
+    while True:
         rest = max(beat_at - now(), 0.0)
         try:
-            if notices := await follower.notices():
-                yield b"".join(map(_notice, notices))
             page = await follower.events(PAGE if left is None else left)
-        except Unavailable:
-            await asyncio.sleep(min(AWAY_SECONDS, rest))
-        else:
             if page.events:
                 known = page.events[-1].position
                 left = None if left is None else left - len(page.events)
                 yield b"".join(map(_event, page.events))
+            if left == 0:
+                return
             if page.after - known >= UNTOLD:
                 known = page.after
                 yield b"id: %d\n\n" % known
-            if page.after >= page.head and not notices:
+            if notices := await follower.notices():
+                yield b"".join(map(_notice, notices))
+            elif page.after >= page.head:
                 await follower.wait(rest)
+        except Unavailable:  # the follower stands where it stood
+            await asyncio.sleep(min(AWAY_SECONDS, rest))
         if now() >= beat_at:
             if not await _is_welcome(request):
                 return
