@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -55,7 +56,8 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
             app.state.health_pool = await stack.enter_async_context(make_pool(dsns.of("read"), 2))
             if "read" in served:
                 reading = await stack.enter_async_context(readers(dsns, settings, waiter))
-                app.state.read, app.state.authenticate = reading.read_model, reading.accounts.look_up
+                app.state.read, app.state.feed = reading.read_model, reading.feed
+                app.state.authenticate = reading.accounts.look_up
             if "write" in served:
                 writing = await stack.enter_async_context(writers(dsns, settings))
                 app.state.accounts, app.state.authenticate = writing.accounts, writing.accounts.look_up
@@ -81,6 +83,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
             route.methods = {*(route.methods or ()), "HEAD"}
     app.state.settings = settings
     app.state.sides = served
+    app.state.stopping = asyncio.Event()  # set when the service is about to stop: what has no end of its own ends
     app.state.public_reads = settings.reads_are_public
     app.state.max_body_bytes = settings.max_body_bytes
     app.state.token_ttl = settings.token_ttl

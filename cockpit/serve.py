@@ -115,6 +115,7 @@ async def _run(settings: Settings, dsns: Dsns, parts: Parts, on: socket.socket |
         server = _server(app, settings)
 
         def stop_server() -> None:
+            app.state.stopping.set()
             server.should_exit = True
 
         running.append((asyncio.create_task(_serve(server, on), name="api"), stop_server))

@@ -12,6 +12,7 @@ from msgspec import Struct
 from db.accounts import Accounts
 from db.pool import Dsns, make_pool
 from db.waiting import Waiter
+from read_side.feed import Feed
 from read_side.queries import ReadModel
 from write_side.admission import Admission
 from write_side.batcher import Batcher
@@ -33,6 +34,7 @@ class Readers(Struct, frozen=True):
     """What the query side runs on."""
 
     read_model: ReadModel
+    feed: Feed
     accounts: Accounts
 
 
@@ -61,12 +63,13 @@ async def writers(dsns: Dsns, settings: Settings) -> AsyncIterator[Writers]:
 async def readers(dsns: Dsns, settings: Settings, waiter: Waiter) -> AsyncIterator[Readers]:
     """Yield the query side."""
     async with make_pool(dsns.of("read"), settings.pool_size) as pool:
-        yield Readers(ReadModel(pool, settings.page_size, settings.wait_seconds, waiter), Accounts(pool))
+        read_model = ReadModel(pool, settings.page_size, settings.wait_seconds, waiter)
+        yield Readers(read_model, Feed(pool, waiter), Accounts(pool))
 
 
 @asynccontextmanager
 async def waiting(dsns: Dsns) -> AsyncIterator[Waiter]:
-    """Yield what tells how far the read model is, listening until the block ends."""
+    """Yield what tells how far the read model and the log are, listening until the block ends."""
     waiter = Waiter(dsns.of("read"))
     await waiter.start()
     try:

@@ -1,7 +1,8 @@
-"""Waiting until the read model has a position, so that a client can read what it just wrote.
+"""Waiting until the read model has a position, or the log more events: for who reads what was written, and who follows.
 
-One connection a process listens for the projector's batches. What it hears is a hint only: the checkpoint is read after
-every hint, and every POLL_SECONDS while somebody waits, so a lost notification delays a reader and loses nobody.
+One connection a process listens for what is appended and for the projector's batches. What it hears is a hint only: how
+far both are is read after every hint, and every POLL_SECONDS while somebody waits: a lost notification delays who waits
+and loses nobody.
 """
 
 from __future__ import annotations
@@ -27,13 +28,17 @@ log = structlog.get_logger()
 
 
 class Waiter:
-    """Tells when the read model has reached a position. `start` and `stop` it on the event loop that uses it."""
+    """Tells when the read model has reached a position, and when the log has more.
+
+    `start` and `stop` it on the event loop that uses it.
+    """
 
     def __init__(self, conninfo: str) -> None:
         """Take the conninfo of a direct connection to the read model: transaction pooling knows no LISTEN."""
         self._conninfo = conninfo
         self._position = 0
-        self._settled_at = datetime.min.replace(tzinfo=UTC)
+        self._settled_at = self._clock_at = datetime.min.replace(tzinfo=UTC)
+        self._head = 0
         self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -58,6 +63,13 @@ class Waiter:
         """Return whether all that was recorded at or before the instant was there within so many seconds."""
         return await self._wait(lambda: self._settled_at >= instant, timeout)
 
+    async def wait_for_news(self, after: int, clock: datetime | None, timeout: float) -> bool:  # noqa: ASYNC109  # as above
+        """Return whether, within so many seconds, the log had more than a position.
+
+        With a clock: or the read model had let become current what falls due after that instant.
+        """
+        return await self._wait(lambda: self._head > after or (clock is not None and self._clock_at > clock), timeout)
+
     async def _wait(self, is_there: Callable[[], bool], timeout: float) -> bool:  # noqa: ASYNC109  # as above
         if is_there():
             return True
@@ -79,6 +91,7 @@ class Waiter:
                 connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
                 async with connection:
                     await connection.execute(statement("read/listen_projected"))
+                    await connection.execute(statement("read/listen_events"))
                     failures = 0
                     while True:
                         await self._read(connection)
@@ -90,17 +103,17 @@ class Waiter:
                 await asyncio.sleep(pause)
 
     async def _read(self, connection: Connection) -> None:
-        """Read the checkpoint, and let go whom it has reached."""
+        """Read how far the read model and the log are, and let go who waited for that."""
         cursor = await connection.execute(statement("read/get_position"), prepare=True)
         row = await cursor.fetchone()
         if row:
-            self._position, self._settled_at = row
+            self._position, self._settled_at, self._clock_at, self._head = row
         for reached, is_there in self._waiting.items():
             if is_there() and not reached.done():
                 reached.set_result(None)
 
     async def _hear(self, connection: Connection) -> None:
-        """Return when the projector has spoken, or after a poll's time while somebody waits.
+        """Return when anything was said, or after a poll's time while somebody waits.
 
         All that was said is taken before the next read: what is said later wakes again.
         """

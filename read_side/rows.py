@@ -16,7 +16,7 @@ from read_side.steps import Points, field_order, steps
 from shared.http.shapes import DetailOut, EntityOut, TypeOut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from uuid import UUID
 
     from read_side.questions import Slice
@@ -116,26 +116,7 @@ def scheduled(part: Slice, known: int, rows: Iterable[Row]) -> list[ScheduledOut
     Rows without an instant tell the events by their positions. The event of a change is the one since which it has been
     believed.
     """
-    met: dict[tuple[datetime, UUID], list[Span]] = {}
-    causes: dict[int, Cause] = {}
-    for instant, uid, code, value, entity_type, valid_from, valid_to, position, *rest in rows:
-        ended, superseded, *event = rest
-        if position is None:
-            continue
-        if instant is None:
-            causes[position] = Cause(*event)
-            continue
-        told = Told(valid_from, valid_to, position, ended, superseded)
-        met.setdefault((instant, uid), []).extend(_spans(code, value, entity_type, told))
-    items = []
-    for (instant, uid), spans in met.items():
-        for step in steps(spans, Points(instant - timedelta(microseconds=1), instant, known, known)):
-            cause = causes[step.position]
-            items.append(
-                ScheduledOut(
-                    uid, instant, step.field, step.before, step.after, cause.event_id, cause.actor, cause.reason
-                )
-            )
+    items = [item for item, _ in _changes(known, rows)]
     if not part.keyed:
         start = (part.page - 1) * part.size
         return items[start : start + part.size + (not part.counted)]
@@ -147,6 +128,30 @@ def scheduled(part: Slice, known: int, rows: Iterable[Row]) -> list[ScheduledOut
             if (_place(scheduled_key(i)) < after if part.backward else _place(scheduled_key(i)) > after)
         ]
     return items[-part.size - 1 :] if part.backward else items[: part.size + 1]
+
+
+def came_true(known: int, rows: Iterable[Row]) -> list[ScheduledOut]:
+    """Return the changes in the same rows that were recorded before their instants, in their order."""
+    return [item for item, cause in _changes(known, rows) if cause.recorded_at < item.effective_at]
+
+
+def _changes(known: int, rows: Iterable[Row]) -> Iterator[tuple[ScheduledOut, Cause]]:
+    met: dict[tuple[datetime, UUID], list[Span]] = {}
+    causes: dict[int, Cause] = {}
+    for instant, uid, code, value, entity_type, valid_from, valid_to, position, *rest in rows:
+        ended, superseded, *event = rest
+        if position is None:
+            continue
+        if instant is None:
+            causes[position] = Cause(*event)
+            continue
+        told = Told(valid_from, valid_to, position, ended, superseded)
+        met.setdefault((instant, uid), []).extend(_spans(code, value, entity_type, told))
+    for (instant, uid), spans in met.items():
+        for step in steps(spans, Points(instant - timedelta(microseconds=1), instant, known, known)):
+            cause = causes[step.position]
+            who_and_why = cause.event_id, cause.actor, cause.reason
+            yield ScheduledOut(uid, instant, step.field, step.before, step.after, *who_and_why), cause
 
 
 def scheduled_key(item: ScheduledOut) -> Key:

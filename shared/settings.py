@@ -32,6 +32,8 @@ class Settings(BaseSettings):
     page_size: int = Field(10, ge=1, le=500)
     wait_seconds: float = Field(2.0, ge=0, le=60)
     """How long a read waits for its min_position."""
+    heartbeat_seconds: float = Field(15.0, gt=0, le=300)
+    """How often a stream of events says that it is there, and looks whether its token still opens it."""
     poll_seconds: float = Field(1.0, gt=0)
     """How often the projector looks for events when no notification comes."""
     replay_seconds: float = Field(300.0, ge=0, le=31_536_000)

@@ -13,6 +13,8 @@ from shared.http.paging import page_of
 from shared.http.shapes import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from read_side.queries import Found
     from read_side.questions import Slice
 
@@ -37,9 +39,16 @@ def page(request: Request, found: Found[Any], part: Slice) -> Response:
 
 
 def _answer(request: Request, found: Found[Any], body: bytes) -> Response:
-    etag = found.etag or f'"{sha256(body).hexdigest()[:HASH_CHARACTERS]}"'
-    request.state.position = found.position
-    headers = {"ETag": etag, "Position": str(found.position), "As-Of": show(found.as_of), "Cache-Control": CACHING}
+    return answer(request, body, found.position, found.etag, {"As-Of": show(found.as_of)})
+
+
+def answer(
+    request: Request, body: bytes, position: int, etag: str | None = None, more: Mapping[str, str] | None = None
+) -> Response:
+    """Return a body that reflects a position, or 304 where the client has it; without an ETag its hash is one."""
+    etag = etag or f'"{sha256(body).hexdigest()[:HASH_CHARACTERS]}"'
+    request.state.position = position
+    headers = {"ETag": etag, "Position": str(position), "Cache-Control": CACHING, **(more or {})}
     if has(request.headers.getlist(IF_NONE_MATCH), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")

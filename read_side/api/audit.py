@@ -12,8 +12,7 @@ from read_side.queries import ReadModel
 from read_side.shapes import AuditOut
 from read_side.sheets import AUDIT
 from read_side.walking import walk
-from shared.core.errors import Unauthenticated
-from shared.http.auth import authorize
+from shared.http.auth import identify
 from shared.http.requests import read_query
 from shared.http.routes import READ_HEADERS, operation
 from shared.http.shapes import Page
@@ -39,9 +38,7 @@ async def list_audit(request: Request) -> Response:
 
     Every event of an entity is told: one that changed no row has an entry whose values are both null.
     """
-    principal = await authorize(request, "read")
-    if not principal.username:
-        raise Unauthenticated("Authentication credentials were not provided.")
+    await identify(request, "read")
     query = read_query(request, AuditQuery)
     read: ReadModel = request.app.state.read
     ask = partial(read.audit, query.trail())

@@ -20,7 +20,7 @@ MAX_POSITION = 2**63 - 1
 DIGITS = 19
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
     """Take digits alone: pydantic would let signs, points and underscores pass."""
     if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
         raise PydanticCustomError("not_whole", "Not a whole number that makes sense here.")
@@ -50,7 +50,7 @@ Uid = Annotated[UUID, PlainValidator(_uid), WithJsonSchema({"type": "string", "f
 Search = Annotated[
     Text, StringConstraints(max_length=MAX_SEARCH), WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH})
 ]
-Position = Annotated[int, Field(ge=0, le=MAX_POSITION), BeforeValidator(_whole)]
-PageNumber = Annotated[int, Field(ge=1, le=LAST_PAGE), BeforeValidator(_whole)]
+Position = Annotated[int, Field(ge=0, le=MAX_POSITION), BeforeValidator(whole)]
+PageNumber = Annotated[int, Field(ge=1, le=LAST_PAGE), BeforeValidator(whole)]
 EntityField = Annotated[Text, StringConstraints(pattern=r"^(display_name|entity_type|details\.[A-Z0-9_]{1,50})$")]
-PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(_whole)]
+PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(whole)]

@@ -59,3 +59,11 @@ async def authorize(request: Request, scope: Scope) -> Principal:
     if scope not in principal.scopes and not is_open:
         raise Forbidden(scope)
     return principal
+
+
+async def identify(request: Request, scope: Scope) -> Principal:
+    """Return the caller, who must have a token even where reads are public. Raises as `authorize` does."""
+    principal = await authorize(request, scope)
+    if not principal.username:
+        raise Unauthenticated("Authentication credentials were not provided.")
+    return principal

@@ -65,11 +65,16 @@ REQUEST_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "If-Match": ("ETags: the change is made only where one of them is the current one; * where any is.", TEXT),
     "If-None-Match": ("ETags that the client holds: where one is the current one, the answer is 304.", TEXT),
+    "Last-Event-ID": (
+        "The last position that the client has: the stream goes on after it. It counts before `after`.",
+        {**TEXT, "pattern": "^[0-9]{1,19}$"},
+    ),
     "Prefer": ("wait=N: answer when the read model has the change, at most N seconds later.", TEXT),
 }
 TAGS = {
     "entities": "What there is: people, institutions, with their details.",
     "time": "What there was at an instant, and what changed between two.",
+    "feed": "What happened, event by event, for systems that follow along.",
     "audit": "Who changed what.",
     "types": "The types that entities and details may have.",
     "auth": "Tokens.",

@@ -139,6 +139,8 @@ def ground(case: Case[Any]) -> Random:
     if label == "GET /api/v1/diff" and chance.random() < 0.8:
         case.query = {k: v for k, v in case.query.items() if k not in {"from_date", "to_date"}}
         case.query |= {"from": INSTANTS[0], "to": chance.choice(INSTANTS[1:])}
+    if label == "GET /api/v1/events" and "type" in case.query:
+        case.query["type"] = chance.choice(["EntityRegistered", "cockpit.EntityRetired,TypeChanged"])
     if {"detail_type", "detail_value"} & case.query.keys() and chance.random() < 0.8:
         case.query["detail_type"], case.query["detail_value"] = "EMAIL", "tony@stark.com"
     if label == "POST /api/v1/auth/token" and chance.random() < 0.5:

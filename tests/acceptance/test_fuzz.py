@@ -33,7 +33,9 @@ CHECKS = [
     checks.unsupported_method,
     checks.allow_header_conformance,
 ]
-schema = schemathesis.openapi.from_dict(json.loads(render()))
+ENDLESS = "/api/v1/events/stream"
+"""Who asks for it well waits for ever; bad questions are asked in test_events.py."""
+schema = schemathesis.openapi.from_dict(json.loads(render())).exclude(path=ENDLESS)
 schema.config.generation.update(
     max_examples=FUZZ.examples, no_shrink=True, with_security_parameters=False, database="none"
 )

@@ -27,8 +27,10 @@ OPERATIONS = {
 LOG_IN = "POST /api/v1/auth/token"
 LOG_OUT = "DELETE /api/v1/auth/token"
 HEALTH = {"GET /ping", "GET /livez", "GET /readyz"}
-READS = {name for name in OPERATIONS if name.startswith("GET ")} - HEALTH
-COMMANDS = OPERATIONS.keys() - READS - HEALTH - {LOG_IN, LOG_OUT}
+FEED = {"GET /api/v1/events", "GET /api/v1/events/stream"}
+"""They read the log, not the read model: there is no instant and no belief to ask about."""
+READS = {name for name in OPERATIONS if name.startswith("GET ")} - HEALTH - FEED
+COMMANDS = OPERATIONS.keys() - READS - HEALTH - FEED - {LOG_IN, LOG_OUT}
 
 
 def _statuses(name: str) -> set[int]:
@@ -116,6 +118,16 @@ def test_every_read_has_its_headers_revalidates_and_waits() -> None:
         assert {200, 304, 400, 401, 403, 406, 503} <= _statuses(name), name
         public = {} in OPERATIONS[name]["security"]
         assert public == (name != "GET /api/v1/audit"), name
+
+
+def test_the_feed_tells_its_position_and_needs_a_token() -> None:
+    for name in FEED:
+        assert "Position" in _headers(name, 200), name
+        assert {200, 400, 401, 403, 406, 503} <= _statuses(name), name
+        assert _parameters(name, "query") == {"after", "limit", "type", "entity_uid"}, name
+        assert {} not in OPERATIONS[name]["security"], name
+    assert "Last-Event-ID" in _parameters("GET /api/v1/events/stream", "header")
+    assert set(OPERATIONS["GET /api/v1/events/stream"]["responses"]["200"]["content"]) == {"text/event-stream"}
 
 
 def test_every_command_has_its_headers_and_needs_a_token() -> None:
