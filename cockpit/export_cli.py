@@ -16,7 +16,7 @@ from cockpit.exporting import Exported, Format, What, export, sources
 from cockpit.output import opened
 from db.connect import database, prepare
 from db.log_import import import_log
-from read_side.questions import Asked, Known
+from read_side.questions import LATEST, Asked, Known
 from shared.core.errors import invalid
 from shared.http.instants import parse_instant
 from shared.settings import Settings
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 console = Console(stderr=True)
 STANDARD_INPUT = Path("-")
+NAMES = {"audit": "audit entries"}
+"""What the items of a list are called, where it is not by the list."""
 
 
 def export_command(
@@ -50,7 +52,9 @@ def export_command(
             done = asyncio.run(run(prepare(found.conninfo, settings), to.write, tell))
     except BrokenPipeError:
         raise typer.Exit(1) from None
-    _say(f"{done.items} {what} exported, as known at position {done.position}.")
+    _say(f"{done.items} {NAMES.get(what, what)} exported, as known at position {done.position}.")
+    if done.position < done.head and asked.known == LATEST:
+        _say(f"The log goes on to position {done.head}: the read model is behind it.")
 
 
 def import_command(

@@ -14,7 +14,7 @@ from db.log_lines import LoggedEvent, to_line
 from db.pool import make_pool
 from read_side.extracts import Extracts
 from read_side.queries import ReadModel
-from read_side.questions import Filters, Trail
+from read_side.questions import Asked, Filters, Slice, Trail
 from read_side.shapes import VersionRow
 from read_side.sheets import AUDIT, Sheet, entity_sheet, plain
 from read_side.walking import PAGE_ITEMS, Ask, detail_codes, walk
@@ -22,7 +22,6 @@ from shared.http.shapes import encode
 
 if TYPE_CHECKING:
     from db.pool import Dsns
-    from read_side.questions import Asked
     from shared.settings import Settings
 
 What = Literal["entities", "versions", "events", "audit"]
@@ -61,10 +60,11 @@ class Sources(Struct, frozen=True):
 
 
 class Exported(Struct, frozen=True):
-    """How many items were written, and the position that they were known at."""
+    """How many items were written, the position that they were known at, and the head of the log."""
 
     items: int
     position: int
+    head: int
 
 
 @asynccontextmanager
@@ -89,7 +89,8 @@ async def export(
         write(b"".join(map(_line, page)) if sheet is None else sheet.lines(page))
         items += len(page)
         tell(items)
-    return Exported(items, found.position)
+    log = await of.extracts.events(Slice(size=0, keyed=True), Asked())
+    return Exported(items, found.position, log.position)
 
 
 def _line(item: Any) -> bytes:  # noqa: ANN401  # an item of any list

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from shared.http.instants import show
 from tests.acceptance.processes import cockpit, running
 from tests.acceptance.service import Service
 
@@ -72,7 +73,7 @@ def test_entities_are_those_of_the_api_at_any_point(lived: Service) -> None:
     table = export(lived, "entities", *asked, "--format", "csv")
     served = lived.get(f"entities-asof?as_of=2020-03-15&position={position - 2}&format=csv")
     assert table == served.text.replace("\r\n", "\n")
-    recorded = lived.sql("SELECT recorded_at::text FROM log.event ORDER BY position DESC LIMIT 3")[-1][0]
+    recorded = show(lived.sql("SELECT recorded_at FROM log.event ORDER BY position DESC LIMIT 3")[-1][0])
     assert export(lived, "entities", "--as-of", "2020-03-15", "--known-at", recorded) == export(
         lived, "entities", *asked
     )
