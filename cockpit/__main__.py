@@ -19,6 +19,7 @@ from rich.console import Console
 from cockpit import logs
 from cockpit.accounts_cli import token, user
 from cockpit.backup_cli import backup_command, restore_command
+from cockpit.export_cli import export_command, import_command
 from cockpit.fixtures import load
 from cockpit.openapi import OutOfDate, render
 from cockpit.serve import Parts, bind, run
@@ -44,6 +45,8 @@ cli.add_typer(user, name="user")
 cli.add_typer(token, name="token")
 cli.command("backup")(backup_command)
 cli.command("restore")(restore_command)
+cli.command("export")(export_command)
+cli.command("import")(import_command)
 console = Console(stderr=True)
 out = Console()
 

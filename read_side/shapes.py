@@ -39,6 +39,30 @@ class VersionOut(Struct):
     reason: str | None
 
 
+class VersionRow(Struct):
+    """One version of an entity or of one of its details, flat: what is not its own is null.
+
+    `position` is that of the event that made the row, `valid_to_known_position` of the one that told its end.
+    """
+
+    type: Literal["entity", "detail"]
+    id: int
+    entity_uid: UUID
+    display_name: str | None
+    entity_type: str | None
+    detail_type: str | None
+    detail_value: str | None
+    valid_from: Instant
+    valid_to: Instant | None
+    is_current: bool
+    hashdiff: Hash
+    created_at: Instant
+    updated_at: Instant
+    position: int
+    valid_to_known_position: int | None
+    actor: str
+
+
 class ScheduledOut(Struct):
     """A change of one field that is to come, and the event since which it has been believed; what is absent is null."""
 

@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
-import psycopg
 import pytest
 
 from shared.core.codec import EVENT_CLASSES
@@ -24,28 +23,6 @@ SINCE = {
 }
 """By release: the types of events that there are since then."""
 RELEASES = sorted(path for path in (ROOT / "tests/upgrade").iterdir() if path.is_dir())
-DUMP = """
-SELECT json_build_object(
-    'position', position, 'event_id', event_id, 'stream', stream, 'version', version, 'type', type,
-    'schema_version', schema_version, 'effective_at', effective_at::text, 'effective_until', effective_until::text,
-    'recorded_at', recorded_at::text, 'payload', payload::text, 'salt', encode(salt, 'hex'),
-    'payload_digest', encode(payload_digest, 'hex'), 'link', encode(link, 'hex'), 'command_id', command_id,
-    'ordinal', ordinal, 'metadata', metadata::text)
-FROM log.event ORDER BY position
-"""
-LOAD = """
-INSERT INTO log.event (position, event_id, stream, version, type, schema_version, effective_at, effective_until,
-                       recorded_at, payload, salt, payload_digest, link, command_id, ordinal, metadata)
-VALUES (%(position)s, %(event_id)s, %(stream)s, %(version)s, %(type)s, %(schema_version)s, %(effective_at)s,
-        %(effective_until)s, %(recorded_at)s, %(payload)s, decode(%(salt)s, 'hex'), decode(%(payload_digest)s, 'hex'),
-        decode(%(link)s, 'hex'), %(command_id)s, %(ordinal)s, %(metadata)s)
-"""
-
-
-def log_lines(connection: psycopg.Connection[Any]) -> list[str]:
-    """Return the log as it is stored for later releases: an event a line."""
-    connection.execute("SET timezone = 'UTC'")
-    return [json.dumps(event, ensure_ascii=False) for (event,) in connection.execute(DUMP)]
 
 
 def left_by(release: Path) -> dict[str, Any]:
@@ -139,11 +116,11 @@ def test_a_data_directory_of_a_release_is_opened_and_goes_on(release: Path, fold
 
 def test_a_log_of_a_release_gives_the_same_answers_again(release: Path, database: str, folder: Path) -> None:
     """The log is the truth: loaded as it stands and folded, it answers what the release answered."""
-    lines = (release / "log.ndjson").read_text(encoding="utf-8").splitlines()
-    with psycopg.connect(database) as connection:
-        with connection.cursor() as cursor:
-            cursor.executemany(LOAD, [json.loads(line) for line in lines])
-        assert log_lines(connection) == lines
+    log = release / "log.ndjson"
+    imported = cockpit("import", str(log), folder=folder, database_url=database)
+    assert imported.returncode == 0, imported.stderr
+    exported = cockpit("export", "events", folder=folder, database_url=database)
+    assert exported.stdout == log.read_text(encoding="utf-8")
     with running("serve", folder=folder, environment="production", database_url=database, public_reads=True) as service:
         known = left_by(release)
         with httpx2.Client(base_url=service.url) as client:

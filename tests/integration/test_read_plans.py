@@ -26,6 +26,7 @@ NOTHING: dict[str, Any] = {
     **dict.fromkeys(NO, False),
     "limit": 10,
     "offset": 0,
+    "after": 0,
     "most": 12,
     "order": "-valid_from",
 }
@@ -76,6 +77,8 @@ def nodes(top: dict[str, Any]) -> Iterator[dict[str, Any]]:
         ("read/list_as_of", {"as_of": day(150), **VALUE}, "entity_detail_version_hash", 50),
         ("read/search_as_of", {"as_of": day(150), **VALUE, "counted": True}, "entity_detail_version_hash", 50),
         ("read/list_known", {"as_of": day(150), "known": 100_000}, "entity_version_as_of", 250),
+        ("read/list_versions", {"after": 100_000, "known": 90_000}, "entity_version_pkey", 150),
+        ("read/list_versions", {"after": 100_000, "known": 90_000}, "entity_detail_version_pkey", 150),
         ("read/search_known", {"as_of": day(150), "known": 100_000}, "entity_version_starts", 250),
         (
             "read/search_known",

@@ -1,4 +1,5 @@
--- The first event that is not what its predecessor, its payload or its neighbours say; called by projector/verify.py.
+-- The first event that is not what its predecessor, its payload or its neighbours say; called by projector/verify.py and
+-- db/log_import.py.
 SELECT position,
        CASE
            WHEN position <> previous_position + 1 THEN 'a gap before it'

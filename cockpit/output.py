@@ -1,0 +1,52 @@
+"""Where a command writes what may be long: standard output, or a file that is there only once it is whole."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from shared.core.errors import CockpitError
+
+
+class NotAFile(CockpitError):
+    """{path} is there and is not a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+@contextmanager
+def opened(path: Path | None) -> Iterator[BinaryIO]:
+    """Yield what to write to. A file is written beside its name and takes it when the block has ended well.
+
+    Without a path it is standard output; who reads that may stop reading: BrokenPipeError then, and the process says no
+    more of it at its end. Raises NotAFile for a directory, a device and the like.
+    """
+    if path is None:
+        yield from _standard_output()
+        return
+    whole = path.resolve()
+    if whole.exists() and not whole.is_file():
+        raise NotAFile(path)
+    part = whole.with_name(f".{whole.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(whole)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _standard_output() -> Iterator[BinaryIO]:
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest, written at the end, goes nowhere
+        raise
