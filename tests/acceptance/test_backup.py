@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,6 +58,18 @@ def refused(*arguments: object, folder: Path, **settings: str) -> str:
     assert done.returncode == 1, done.stdout
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("{")]
     return line
+
+
+def stop_half_way(home: Path, file: Path, number: signal.Signals) -> int:
+    """End a backup after it began to write and before its file has its name; return its exit code."""
+    for _ in range(10):
+        backup = Process(["backup", str(file)], home, {})
+        until(lambda: any(part.stat().st_size for part in file.parent.iterdir()), 30)
+        code = backup.stop(number)
+        if not file.exists():
+            return code
+        file.unlink()  # it was faster
+    raise AssertionError("no backup can be stopped half way")
 
 
 def execute(folder: Path, statement: str) -> None:
@@ -126,19 +139,9 @@ def test_a_backup_that_is_killed_leaves_nothing_that_looks_whole_and_the_service
 ) -> None:
     home, to = new_folder(), new_folder()
     file = to / "backup.tar.gz"
-
-    def has_begun() -> bool:
-        return any(part.stat().st_size for part in to.iterdir())
-
     with running("serve", folder=home, log_level="warning") as service:
         headers = authorization(service.url)
-        for _ in range(10):
-            backup = Process(["backup", str(file)], home, {})
-            until(has_begun, 30, lambda process=backup: process.errors)  # type: ignore[misc]  # ours has no arguments
-            backup.kill()
-            if not file.exists():
-                break
-            file.unlink()  # it was faster
+        stop_half_way(home, file, signal.SIGKILL)
         (part,) = to.iterdir()
         assert part.name.endswith(".part")
         assert "is damaged" in refused("restore", part, folder=new_folder())
@@ -162,6 +165,17 @@ def test_a_restore_that_is_killed_leaves_no_cluster_and_the_next_says_what_is_in
     assert not (elsewhere / "data" / "postgres").exists()
     line = refused("restore", with_sample_data / "backup.tar.gz", folder=elsewhere)
     assert f"{elsewhere / 'data'} holds postgres.restore-" in line
+
+
+def test_what_is_told_to_stop_leaves_nothing_behind(with_sample_data: Path, new_folder: NewFolder) -> None:
+    to, elsewhere = new_folder(), new_folder()
+    assert stop_half_way(with_sample_data, to / "backup.tar.gz", signal.SIGTERM) == 130
+    assert list(to.iterdir()) == []
+    say("backup", to / "backup.tar.gz", folder=with_sample_data)
+    restore = Process(["restore", str(to / "backup.tar.gz")], elsewhere, {})
+    until(lambda: list((elsewhere / "data").glob("postgres.restore-*/postgres/base")), 30)
+    assert restore.stop(signal.SIGTERM) == 130
+    assert not (elsewhere / "data").exists()
 
 
 def test_only_an_empty_data_directory_is_restored_into(with_sample_data: Path) -> None:
