@@ -8,6 +8,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import UUID
 
 import httpx2
 import psycopg
@@ -15,9 +16,11 @@ import pytest
 
 from db.connect import DATABASE
 from db.embedded import EmbeddedPostgres
+from shared.core.events import entity_stream
 from tests.acceptance.processes import JOHN, Process, authorization, cockpit, running, until
 from tests.acceptance.test_upgrade import RELEASES, assert_answers, left_by, unpack_data
 from tests.acceptance.writing import Writer, await_writes
+from tests.appending import Append, Stored, append
 from tests.oracle_log import Event, read_log
 
 NewFolder = Callable[[], Path]
@@ -226,6 +229,18 @@ def test_what_verify_finds_in_a_restored_database_is_told_and_the_database_is_ke
     line = refused("restore", with_sample_data / "backup.tar.gz", folder=elsewhere)
     assert "display_name: the log says 'John Doe', the table has 'x'" in line
     assert len(log_in(elsewhere)) == len(log_in(with_sample_data))
+
+
+def test_what_only_a_later_release_can_fold_is_parked_in_the_restored_database_and_told(
+    with_sample_data: Path, new_folder: NewFolder
+) -> None:
+    later = Append(stream=entity_stream(UUID(JOHN)), stored=[Stored("EntityRevised", 99, '{"context":{},"data":{}}')])
+    with EmbeddedPostgres(with_sample_data / "data") as server, psycopg.connect(server.dsn(DATABASE)) as connection:
+        append(connection, later)
+    say("backup", "backup.tar.gz", folder=with_sample_data)
+    told = say("restore", with_sample_data / "backup.tar.gz", folder=new_folder())
+    assert "Clean: " in told
+    assert ", 1 events parked." in told
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root meets another's files")
