@@ -49,7 +49,7 @@ def backup_command(
 
 
 def restore_command(
-    file: Annotated[Path, typer.Argument(help="What `cockpit backup` wrote.")],
+    file: Annotated[Path, typer.Argument(help="What `cockpit backup` wrote.", readable=False)],
 ) -> None:
     """Make an empty data directory what a backup holds, up to date, and verify it; exit 1 where that finds a fault."""
     settings = _embedded()
@@ -61,7 +61,8 @@ def restore_command(
         status.update("Verifying")
         try:
             right = verify(project)
-            told = f"Clean: {right.events} events up to position {right.position}, {right.rows} rows compared."
+            parked = f", {right.parked} events parked" if right.parked else ""
+            told = f"Clean: {right.events} events up to position {right.position}, {right.rows} rows compared{parked}."
         except (BrokenLog, Different) as error:
             told, fault = "It is not clean.", error  # as it was when it was backed up, and perhaps all there is
     typer.echo(f"Restored into {settings.data_dir}. {told}")

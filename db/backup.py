@@ -76,9 +76,10 @@ class OtherPostgres(CockpitError):
 def backup(conninfo: str, to: Path, progress: Callable[[int, int], None]) -> int:
     """Write a backup of the server, which its superuser reaches by `conninfo`, and return its size in bytes.
 
-    Every transaction that was committed when it began is in it, and no part of any other. Only its owner may read the
-    file, for the password is in it. It is written beside as NAME.….part, and renamed when it is whole. `progress` hears
-    how many bytes were read, and about how many there are. Raises AlreadyThere, BackupFailed, OSError.
+    Every transaction that was committed when it began is in it, those that came meanwhile up to one of them, and none
+    in part. Only its owner may read the file, for the password is in it. It is written beside as NAME.….part, and
+    renamed when it is whole. `progress` hears how many bytes were read, and about how many there are. Raises
+    AlreadyThere, BackupFailed, OSError.
     """
     if to.exists():
         raise AlreadyThere(to)
@@ -188,6 +189,7 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, to: Path) -> Non
     if Path(member.name).is_absolute() or ".." in Path(member.name).parts or not (content or member.isdir()):
         raise tarfile.ReadError(f"{member.name} has no place in it")
     path = to / member.name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # an archive of others may not name it
     if content is None:
         path.mkdir(mode=0o700, exist_ok=True)
     else:

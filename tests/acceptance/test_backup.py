@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import UUID
 
 import httpx2
 import psycopg
@@ -14,9 +16,11 @@ import pytest
 
 from db.connect import DATABASE
 from db.embedded import EmbeddedPostgres
+from shared.core.events import entity_stream
 from tests.acceptance.processes import JOHN, Process, authorization, cockpit, running, until
 from tests.acceptance.test_upgrade import RELEASES, assert_answers, left_by, unpack_data
 from tests.acceptance.writing import Writer, await_writes
+from tests.appending import Append, Stored, append
 from tests.oracle_log import Event, read_log
 
 NewFolder = Callable[[], Path]
@@ -57,6 +61,18 @@ def refused(*arguments: object, folder: Path, **settings: str) -> str:
     assert done.returncode == 1, done.stdout
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("{")]
     return line
+
+
+def stop_half_way(home: Path, file: Path, number: signal.Signals) -> int:
+    """End a backup after it began to write and before its file has its name; return its exit code."""
+    for _ in range(10):
+        backup = Process(["backup", str(file)], home, {})
+        until(lambda: any(part.stat().st_size for part in file.parent.iterdir()), 30)
+        code = backup.stop(number)
+        if not file.exists():
+            return code
+        file.unlink()  # it was faster
+    raise AssertionError("no backup can be stopped half way")
 
 
 def execute(folder: Path, statement: str) -> None:
@@ -126,19 +142,9 @@ def test_a_backup_that_is_killed_leaves_nothing_that_looks_whole_and_the_service
 ) -> None:
     home, to = new_folder(), new_folder()
     file = to / "backup.tar.gz"
-
-    def has_begun() -> bool:
-        return any(part.stat().st_size for part in to.iterdir())
-
     with running("serve", folder=home, log_level="warning") as service:
         headers = authorization(service.url)
-        for _ in range(10):
-            backup = Process(["backup", str(file)], home, {})
-            until(has_begun, 30, lambda process=backup: process.errors)  # type: ignore[misc]  # ours has no arguments
-            backup.kill()
-            if not file.exists():
-                break
-            file.unlink()  # it was faster
+        stop_half_way(home, file, signal.SIGKILL)
         (part,) = to.iterdir()
         assert part.name.endswith(".part")
         assert "is damaged" in refused("restore", part, folder=new_folder())
@@ -162,6 +168,17 @@ def test_a_restore_that_is_killed_leaves_no_cluster_and_the_next_says_what_is_in
     assert not (elsewhere / "data" / "postgres").exists()
     line = refused("restore", with_sample_data / "backup.tar.gz", folder=elsewhere)
     assert f"{elsewhere / 'data'} holds postgres.restore-" in line
+
+
+def test_what_is_told_to_stop_leaves_nothing_behind(with_sample_data: Path, new_folder: NewFolder) -> None:
+    to, elsewhere = new_folder(), new_folder()
+    assert stop_half_way(with_sample_data, to / "backup.tar.gz", signal.SIGTERM) == 130
+    assert list(to.iterdir()) == []
+    say("backup", to / "backup.tar.gz", folder=with_sample_data)
+    restore = Process(["restore", str(to / "backup.tar.gz")], elsewhere, {})
+    until(lambda: list((elsewhere / "data").glob("postgres.restore-*/postgres/base")), 30)
+    assert restore.stop(signal.SIGTERM) == 130
+    assert not (elsewhere / "data").exists()
 
 
 def test_only_an_empty_data_directory_is_restored_into(with_sample_data: Path) -> None:
@@ -212,6 +229,18 @@ def test_what_verify_finds_in_a_restored_database_is_told_and_the_database_is_ke
     line = refused("restore", with_sample_data / "backup.tar.gz", folder=elsewhere)
     assert "display_name: the log says 'John Doe', the table has 'x'" in line
     assert len(log_in(elsewhere)) == len(log_in(with_sample_data))
+
+
+def test_what_only_a_later_release_can_fold_is_parked_in_the_restored_database_and_told(
+    with_sample_data: Path, new_folder: NewFolder
+) -> None:
+    later = Append(stream=entity_stream(UUID(JOHN)), stored=[Stored("EntityRevised", 99, '{"context":{},"data":{}}')])
+    with EmbeddedPostgres(with_sample_data / "data") as server, psycopg.connect(server.dsn(DATABASE)) as connection:
+        append(connection, later)
+    say("backup", "backup.tar.gz", folder=with_sample_data)
+    told = say("restore", with_sample_data / "backup.tar.gz", folder=new_folder())
+    assert "Clean: " in told
+    assert ", 1 events parked." in told
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root meets another's files")

@@ -148,7 +148,7 @@ def with_a_link(file: Path, at: Path) -> Path:
 
 
 def of_something_else(_file: Path, at: Path) -> Path:
-    return write(at, [(tarfile.TarInfo("README"), b"a tar")])
+    return write(at, [(tarfile.TarInfo("project/README"), b"a tar")])
 
 
 def no_archive(_file: Path, at: Path) -> Path:
