@@ -47,9 +47,9 @@ class Follower:
         since = BEGINNING if recorded_at is None else min(recorded_at - OVERLAP, clock.at)
         return cls(feed, selection, after, told=Instant.before(since), seen=clock.position)
 
-    async def events(self, limit: int = PAGE) -> EventsPage:
-        """Return the next page of the log."""
-        page = await self._feed.page(self._selection, self.after, min(limit, PAGE))
+    async def events(self, most: int | None = None) -> EventsPage:
+        """Return the next page of the log, of so many events at most."""
+        page = await self._feed.page(self._selection, self.after, PAGE if most is None else min(most, PAGE))
         self.after = page.after
         return page
 

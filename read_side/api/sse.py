@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from read_side.following import PAGE
 from shared.core.errors import Forbidden, Unauthenticated, Unavailable
 from shared.http.auth import identify
 from shared.http.shapes import encode
@@ -37,7 +36,7 @@ async def told(request: Request, follower: Follower, limit: int | None) -> Async
     while True:
         rest = max(beat_at - now(), 0.0)
         try:
-            page = await follower.events(PAGE if left is None else left)
+            page = await follower.events(left)
             if page.events:
                 known = page.events[-1].position
                 left = None if left is None else left - len(page.events)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import signal
 from pathlib import Path
-from time import monotonic
 
 import httpx2
 import psycopg
@@ -123,10 +122,8 @@ def test_streams_end_at_once_and_whole_when_the_service_stops(clone: Clone, tmp_
             head = service.head()
             with stream(service) as idle, stream(service, after=0) as busy:
                 events(busy, head)
-                started = monotonic()
                 assert process.stop(signal.SIGTERM) == 0
-                assert monotonic() - started < 4
-                assert list(idle) == list(busy) == []
+                assert list(idle) == list(busy) == [], "a stream that is cut off when grace ends raises here"
             service.close()
 
 

@@ -42,6 +42,7 @@ def log(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
             connection.execute(FILL.encode())
             connection.execute("VACUUM ANALYZE log.event")
         with psycopg.connect(Dsns(conninfo).of("read"), autocommit=True) as connection:
+            connection.execute("SET plan_cache_mode TO force_generic_plan")  # as it is in the end of what is prepared
             yield connection
 
 

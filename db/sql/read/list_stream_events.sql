@@ -1,4 +1,5 @@
--- The same of one stream, out of a window of its versions. The last version up to a position is found by halving: versions
+-- The next events of one stream, of some types where these are given, out of a window of its versions; in front of each
+-- the head of the log, and up to where it was looked at. The last version up to the position is found by halving: versions
 -- have no gaps, and positions rise with them. For Feed.page.
 WITH RECURSIVE head AS MATERIALIZED (
     SELECT coalesce((SELECT position FROM log.event ORDER BY position DESC LIMIT 1), 0) AS position,
