@@ -79,9 +79,10 @@ def _asked(what: What, as_of: str | None, known_at: str | None, position: int | 
     if known_at is not None and position is not None:
         raise invalid("--known-at", "Given beside --position: one of them says what was known.")
     instant = None if known_at is None else parse_instant("--known-at", known_at)
+    is_latest = instant is None and position is None
     return Asked(
         as_of=None if as_of is None else parse_instant("--as-of", as_of),
-        known=Known(position=position, instant=instant, parameter="--known-at"),
+        known=LATEST if is_latest else Known(position=position, instant=instant, parameter="--known-at"),
     )
 
 

@@ -131,6 +131,11 @@ def test_a_file_is_written_and_imports_into_another_database(lived: Service, dat
     imported = cockpit("import", str(path), folder=tmp_path, database_url=database)
     assert (imported.returncode, imported.stdout) == (0, "")
     assert imported.stderr.splitlines()[-1] == f"{head} events imported."
+    behind = cockpit("export", "entities", folder=tmp_path, database_url=database)
+    assert behind.stderr.splitlines() == [
+        "0 entities exported, as known at position 0.",
+        f"The log goes on to position {head}: the read model is behind it.",
+    ]
     again = cockpit("import", "-", folder=tmp_path, typed=path.read_text(), database_url=database)
     assert again.returncode == 1
     assert again.stderr == "cockpit: There are events in this database: a log is imported into an empty one only.\n"
