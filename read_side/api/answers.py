@@ -40,6 +40,8 @@ def _answer(request: Request, found: Found[Any], body: bytes) -> Response:
     etag = found.etag or f'"{sha256(body).hexdigest()[:HASH_CHARACTERS]}"'
     request.state.position = found.position
     headers = {"ETag": etag, "Position": str(found.position), "As-Of": show(found.as_of), "Cache-Control": CACHING}
+    if found.warning is not None:
+        headers["Warning"] = found.warning
     if has(request.headers.getlist(IF_NONE_MATCH), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")

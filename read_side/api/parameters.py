@@ -99,20 +99,48 @@ class TimelessPageQuery(PageQuery):
     as_of: Instant | None = Field(None, description="Any instant gives the same answer here.")
 
 
-class TypesQuery(TimelessPageQuery):
-    """A list of types, which are kept as they are now alone: what was known of them before is not told wrongly."""
+class PresentPageQuery(TimelessPageQuery):
+    """A list of what is kept as it is now alone: what was known of it before is not told wrongly."""
 
-    placed_by = frozenset({"text"})
-
-    known_at: Instant | None = Field(None, description="Refused: types are kept as they are now alone.")
+    known_at: Instant | None = Field(None, description="Refused: this is kept as it is now alone.")
     position: Position | None = Field(None, description="Refused, as known_at is.")
 
     def asked(self, request: Request) -> Asked:
         """Return it as the read model takes it. Raises Invalid for a question about earlier knowledge."""
-        for name, given in (("known_at", self.known_at), ("position", self.position)):
-            if given is not None:
-                raise invalid(name, "Types are kept as they are now alone.", "not_applicable")
+        refuse_knowledge(self)
         return super().asked(request)
+
+
+class TypesQuery(PresentPageQuery):
+    """A list of types."""
+
+    placed_by = frozenset({"text"})
+
+
+class ParkedQuery(PresentPageQuery):
+    """A list of what is parked."""
+
+    placed_by = frozenset({"number"})
+
+
+class ParkedEventQuery(ReadQuery):
+    """One event that is parked."""
+
+    as_of: Instant | None = Field(None, description="Any instant gives the same answer here.")
+    known_at: Instant | None = Field(None, description="Refused: this is kept as it is now alone.")
+    position: Position | None = Field(None, description="Refused, as known_at is.")
+
+    def asked(self, request: Request) -> Asked:
+        """Return it as the read model takes it. Raises Invalid for a question about earlier knowledge."""
+        refuse_knowledge(self)
+        return super().asked(request)
+
+
+def refuse_knowledge(query: ReadQuery) -> None:
+    """Raise Invalid where it is asked what was known earlier."""
+    for name, given in (("known_at", query.known_at), ("position", query.position)):
+        if given is not None:
+            raise invalid(name, "This is kept as it is now alone.", "not_applicable")
 
 
 class HistoryQuery(PageQuery):
