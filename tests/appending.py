@@ -17,13 +17,25 @@ from shared.core.codec import encode_metadata, encode_payload
 from shared.core.events import Context, Event, Metadata, Until
 
 
+@dataclass(frozen=True)
+class Foreign:
+    """An event as another release writes it: of a type or a schema version that this one does not know, unless told."""
+
+    type: str = "EntityVanished"
+    schema_version: int = 1
+    payload: str = '{"context":{},"data":{"how":"in smoke"}}'
+
+
+Written = Event | Foreign
+
+
 @dataclass(frozen=True, kw_only=True)
 class Append:
     """One command of a batch: what it appends, and what that rests on."""
 
     stream: str
-    events: Sequence[Event] = ()
-    also: Mapping[str, Event] = field(default_factory=dict)  # an event in another stream
+    events: Sequence[Written] = ()
+    also: Mapping[str, Written] = field(default_factory=dict)  # an event in another stream
     expects: Mapping[str, UUID | None] = field(default_factory=dict)  # by stream: its last event_id
     effective_at: datetime | None = None
     effective_until: Until = None
@@ -88,11 +100,13 @@ def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdi
                 event_commands=number,
                 event_streams=place(stream),
                 event_ids=uuid4() if nth else command.event_id,
-                event_types=type(event).__name__,
-                event_schema_versions=1,
+                event_types=event.type if isinstance(event, Foreign) else type(event).__name__,
+                event_schema_versions=event.schema_version if isinstance(event, Foreign) else 1,
                 event_effective_ats=command.effective_at,
                 event_effective_untils=until.isoformat() if isinstance(until, datetime) else until,
-                event_payloads=encode_payload(event, command.context),
+                event_payloads=(
+                    event.payload if isinstance(event, Foreign) else encode_payload(event, command.context)
+                ),
                 event_salts=b"salt",
                 event_metadatas=encode_metadata(command.metadata),
             )
