@@ -109,14 +109,8 @@ def skip(
     actor: Annotated[str | None, typer.Option(help="Who decides it. [default: who runs this]")] = None,
 ) -> None:
     """Leave the first parked event of an entity out for good; what is behind it is folded then."""
-    try:
-        body = SkipEvent(reason=reason)
-        metadata = Metadata(
-            actor=SkipEvent(reason=getuser() if actor is None else actor).reason, request_id=str(uuid4())
-        )
-    except ValidationError as error:
-        raise Invalid(field_errors(error)) from None
-    request = Request(metadata=metadata, context=Context(reason=body.reason))
+    who, why = _text("actor", getuser() if actor is None else actor), _text("reason", reason)
+    request = Request(metadata=Metadata(actor=who, request_id=str(uuid4())), context=Context(reason=why))
 
     async def work(dsns: Dsns, settings: Settings) -> Skipped:
         async with writers(dsns, settings) as writing:
@@ -125,6 +119,14 @@ def skip(
     with _dsns() as dsns:
         done = asyncio.run(work(dsns, Settings()))
     typer.echo(f"Event {position} is skipped, by event {done.event_id} at position {done.position}.")
+
+
+def _text(name: str, given: str) -> str:
+    """Return a text as the API takes a reason. Raises Invalid."""
+    try:
+        return SkipEvent(reason=given).reason
+    except ValidationError as error:
+        raise Invalid([wrong._replace(field=name) for wrong in field_errors(error)]) from None
 
 
 async def _retry(conninfo: str, position: int | None) -> dict[str, Refolded]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from cockpit.services import writers
 from db.pool import Dsns
 from projector.batch import Fenced
 from projector.refold import refold
@@ -20,6 +21,7 @@ from shared.core.events import (
     external_key_stream,
 )
 from shared.core.upcasters import SCHEMA_VERSIONS
+from shared.settings import Settings
 from tests.appending import Append, Foreign, append
 from tests.integration.parking import VANISHED, anew, event_id, from_tomorrow, parked, upgrade
 from tests.integration.projecting import (
@@ -225,7 +227,8 @@ def test_a_projector_that_leads_retries_what_it_is_asked_to_and_no_more(
             add(database, 1, revised("after"))
             await come_true(lambda: names(database) == ["John", "once unknown", "after"])
             assert parked(database) == [4]
-            ask("4")
+            async with writers(Dsns(database), Settings(_env_file=None)) as writing:
+                await writing.skipper.ask_to_retry(4)
             await come_true(lambda: parked(database) == [])
 
     run(work())

@@ -32,7 +32,7 @@ class AskedOut(Struct):
     """What was asked to be folded again, and where to see whether it could be: what still is parked could not."""
 
     position: int
-    look_at: str
+    href: str
 
 
 @operation(
@@ -78,7 +78,7 @@ async def skip_event(request: Request) -> Response:
     tag="parked",
     scope="admin",
     answers={202: AskedOut},
-    problems=(*WRITE_PROBLEMS, 404),
+    problems=(400, 401, 403, 404, 406, 413, 415, 503),
 )
 async def retry_event(request: Request) -> Response:
     """Ask the projector to fold the stream of a parked event again, as after an update of it.
@@ -91,5 +91,5 @@ async def retry_event(request: Request) -> Response:
     position = read_position(request.path_params)
     await read_body(request, Body, optional=True)
     await writing(request).skipper.ask_to_retry(position)
-    look_at = request.url.path.rstrip("/").removesuffix("/retry")
-    return Response(encode(AskedOut(position, look_at)), 202, media_type="application/json")
+    href = request.url.path.rstrip("/").removesuffix("/retry")
+    return Response(encode(AskedOut(position, href)), 202, media_type="application/json")
