@@ -36,11 +36,11 @@ class Parked(Struct, frozen=True):
 
     @property
     def warning(self) -> str | None:
-        """What an answer is to say of it, as HTTP has it: what these events say is missing; None where none is."""
+        """What an answer has to say of it: what these events assert is missing; None where there are none."""
         if not self.streams:
             return None
         which = "this entity" if self.of_one else f"{self.streams} stream{'s' if self.streams > 1 else ''}"
-        return f'199 - "events of {which} are parked since position {self.since}"'
+        return f"events of {which} are parked since position {self.since}"
 
 
 class Snapshot(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""How an answer of the read model becomes a response: body, Position, As-Of, ETag, and 304 where the client has it."""
+"""How an answer of the read model becomes a response: body and headers, and 304 where the client has it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from read_side.api.cursors import page_by_key
 from shared.http.instants import show
 from shared.http.paging import page_of
 from shared.http.shapes import encode
+from shared.http.warning import warning
 
 if TYPE_CHECKING:
     from read_side.queries import Found
@@ -39,9 +40,8 @@ def page(request: Request, found: Found[Any], part: Slice) -> Response:
 def _answer(request: Request, found: Found[Any], body: bytes) -> Response:
     etag = found.etag or f'"{sha256(body).hexdigest()[:HASH_CHARACTERS]}"'
     request.state.position = found.position
-    headers = {"ETag": etag, "Position": str(found.position), "As-Of": show(found.as_of), "Cache-Control": CACHING}
-    if found.warning is not None:
-        headers["Warning"] = found.warning
+    point = {"ETag": etag, "Position": str(found.position), "As-Of": show(found.as_of)}
+    headers = {**point, "Cache-Control": CACHING, **warning(found.warning)}
     if has(request.headers.getlist(IF_NONE_MATCH), etag):
         return Response(status_code=304, headers=headers)
     return Response(body, headers=headers, media_type="application/json")

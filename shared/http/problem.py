@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Match
 
 from shared.core import errors
 from shared.http.shapes import encode
+from shared.http.warning import warning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +95,7 @@ def problem(
 def from_domain(request: Request, error: errors.CockpitError) -> Response:
     """Return the response that an error of the domain stands for; what STATUS does not know goes on upwards."""
     status = STATUS[type(error)]
-    headers: dict[str, str] = {} if error.warning is None else {"Warning": error.warning}
+    headers = warning(error.warning)
     more: dict[str, Any] = {}
     fields = error.errors if isinstance(error, errors.Invalid) else None
     match error:

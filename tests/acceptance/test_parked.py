@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from shared.core.events import entity_stream
+from tests.acceptance.administering import Admin
 from tests.acceptance.service import Json, Service, Start, problem
 from tests.appending import Append, Foreign, append
 
@@ -127,6 +128,16 @@ def test_a_list_says_how_many_streams_something_is_missing_of(service: Service, 
 def test_pages_of_other_origins_can_read_the_warning(service: Service, ghost: Ghost) -> None:
     answer = service.get(f"entities/{ghost.uid}", headers={"Origin": "https://pages.example"})
     assert "Warning" in answer.headers["access-control-expose-headers"]
+
+
+def test_the_admin_pages_say_so_too(service: Service, ghost: Ghost) -> None:
+    unknown = Ghost(service, known=False)
+    with Admin(service) as browser:
+        browser.sign_in()
+        for one in (ghost, unknown):
+            page = browser.get(f"/admin/entities/{one.uid}")
+            assert f"events of this entity are parked since position {one.position}." in page.text
+        assert f"events of {len(listed(service))} streams are parked" in browser.get("/admin/entities").text
 
 
 @pytest.mark.parametrize(
