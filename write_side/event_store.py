@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from itertools import takewhile
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from db.pool import Connection, once_more, unavailable
 from db.queries import statement
-from shared.core.codec import LogRow, decode_stream, encode_metadata, encode_payload, is_skipping
+from shared.core.codec import VERSION, LogRow, decode_stream, encode_metadata, encode_payload, is_skipping
 from shared.core.errors import Unavailable
 from shared.core.events import Recorded
 from shared.core.upcasters import SCHEMA_VERSIONS
@@ -46,7 +46,7 @@ class EventStore:
         rows = await self.rows(stream, after, up_to)
         if after and any(map(is_skipping, rows)):
             rows = await self.rows(stream, 0, up_to)
-        return list(takewhile(lambda recorded: recorded.version <= up_to, decode_stream(rows)))
+        return list(islice(decode_stream(rows), sum(row[VERSION] <= up_to for row in rows)))
 
     async def rows(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[LogRow]:
         """Return the same as the log has it, and whatever is skipped later on. Raises Unavailable."""

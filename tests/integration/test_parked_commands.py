@@ -103,7 +103,7 @@ def test_a_command_that_was_answered_before_is_answered_again_as_far_as_it_can_b
     async def work(writing: Writers) -> None:
         first = await writing.handler.entity(uid(1), JOHN, keyed(b"1"))
         second = await writing.handler.entity(uid(1), rename, keyed(b"2"))
-        add(database, 1, VANISHED, revised("behind"))
+        add(database, 1, VANISHED, revised("behind"), Foreign("EventSkipped", 9))
         again = await writing.handler.entity(None, JOHN, keyed(b"1"))
         assert (again.replayed, again.event_id) == (True, first.event_id)
         await writing.skipper.skip(5, WHY)
