@@ -22,6 +22,7 @@ from cockpit.backup_cli import backup_command, restore_command
 from cockpit.export_cli import export_command, import_command
 from cockpit.fixtures import load
 from cockpit.openapi import OutOfDate, render
+from cockpit.parked_cli import parked
 from cockpit.serve import Parts, bind, run
 from cockpit.services import writers
 from db.accounts import Accounts
@@ -43,6 +44,7 @@ cli = typer.Typer(
 )
 cli.add_typer(user, name="user")
 cli.add_typer(token, name="token")
+cli.add_typer(parked, name="parked")
 cli.command("backup")(backup_command)
 cli.command("restore")(restore_command)
 cli.command("export")(export_command)
@@ -166,7 +168,8 @@ def status() -> None:
     out.print(f"PostgreSQL   {known['postgresql_version']}")
     out.print(f"log          position {known['head_position']}")
     out.print(f"read model   position {known['checkpoint']}, {known['head_position'] - known['checkpoint']} behind")
-    out.print(f"parked       {known['parked']} events")
+    of = f" of {known['parked_streams']} streams: cockpit parked list" if known["parked"] else ""
+    out.print(f"parked       {known['parked']} events{of}")
     out.print(f"projector    {'leads' if known['has_projector'] else 'none is running'}")
 
 

@@ -21,7 +21,7 @@ from read_side.api.router import router as read_router
 from shared.http import openapi, problem
 from shared.http.context import Surroundings
 from shared.http.own_writes import OwnWrites
-from write_side.api import auth, entities, types
+from write_side.api import auth, entities, parked, types
 from write_side.api.commands import Writing
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ EXPOSED_HEADERS = [
     "Idempotent-Replayed",
     "Preference-Applied",
     "Retry-After",
+    "Warning",
 ]
 
 
@@ -63,6 +64,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
                 app.state.accounts, app.state.authenticate = writing.accounts, writing.accounts.look_up
                 app.state.write = Writing(
                     handler=writing.handler,
+                    skipper=writing.skipper,
                     wait_projected=waiter.wait_for,
                     own_writes=app.state.own_writes,
                     replay_seconds=settings.replay_seconds,
@@ -108,7 +110,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
 def _route(app: FastAPI, served: set[str]) -> None:
     """Add the resources of each side, and the pages that need both."""
     if "write" in served:
-        for resource in (auth, entities, types):
+        for resource in (auth, entities, types, parked):
             app.include_router(resource.router, prefix=API)
     if "read" in served:
         app.include_router(read_router)

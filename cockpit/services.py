@@ -18,6 +18,7 @@ from write_side.admission import Admission
 from write_side.batcher import Batcher
 from write_side.event_store import EventStore
 from write_side.handler import Handler
+from write_side.skipping import Skipper
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -27,6 +28,7 @@ class Writers(Struct, frozen=True):
     """What the command side runs on."""
 
     handler: Handler
+    skipper: Skipper
     accounts: Accounts
 
 
@@ -53,7 +55,9 @@ async def writers(dsns: Dsns, settings: Settings) -> AsyncIterator[Writers]:
         batcher.start()
         try:
             yield Writers(
-                Handler(store, batcher, admission, clock), Accounts(pool, login_failures=settings.login_failures)
+                Handler(store, batcher, admission, clock),
+                Skipper(store, batcher, admission),
+                Accounts(pool, login_failures=settings.login_failures),
             )
         finally:
             await batcher.stop()

@@ -1,4 +1,4 @@
-"""One entity anew: its rows are thrown away and made again from its stream, while a projector goes on."""
+"""One stream anew: its rows are thrown away and made again from its first event on, while a projector goes on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Refolded(Struct, frozen=True):
-    """What came of it: up to which position, how many events and rows the entity has, and what is parked, with why."""
+    """What came of it: up to which position, how many events and rows the stream has, what is parked, with why.
+
+    The rows of the types and of external keys are not counted.
+    """
 
     position: int
     events: int
@@ -26,12 +29,16 @@ class Refolded(Struct, frozen=True):
 
 
 async def refold(connection: Connection, entity_uid: UUID) -> Refolded | None:
-    """Make the rows of an entity anew, in one transaction behind the fence; None where the log has no such entity.
+    """Make the rows of an entity anew; None where the log has no such entity."""
+    return await refold_stream(connection, entity_stream(entity_uid))
+
+
+async def refold_stream(connection: Connection, stream: str) -> Refolded | None:
+    """Make the rows of a stream anew, in one transaction behind the fence; None where the log has no such stream.
 
     The checkpoint is locked first and its generation moves: the projector that leads finds that out by its own fence,
     and begins anew with what is there.
     """
-    stream = entity_stream(entity_uid)
     async with connection.transaction():
         cursor = await connection.execute(statement("projector/move_generation"))
         found = await cursor.fetchone()

@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct
 from db.queries import statement
 from projector.audit import AuditEntry, audit_entries
 from shared.core.events import (
+    REGISTRY_STREAM,
     ExternalKeyClaimed,
     Recorded,
     RegistryEvent,
@@ -17,6 +18,7 @@ from shared.core.events import (
     TypeChanged,
     TypeDeactivated,
     TypeRegistered,
+    external_key_of,
     uid_of,
 )
 from shared.core.rows import Change, DetailVersion, EntityVersion, Opened, Row, Superseded
@@ -105,7 +107,7 @@ class Writes:
         self.parked_streams.add(stream)
 
     def forget(self, stream: str) -> None:
-        """Let all rows of an entity's stream go first, and what is parked of it: it is folded anew."""
+        """Let all rows of a stream go first, and what is parked of it: it is folded anew."""
         self.forgotten.add(stream)
         self.parked_streams.discard(stream)
 
@@ -116,9 +118,7 @@ class Writes:
         current at a time.
         """
         if self.forgotten:
-            gone_streams = sorted(self.forgotten)
-            uids = [uid_of(stream) for stream in gone_streams]
-            await connection.execute(statement("projector/forget_entities"), {"streams": gone_streams, "uids": uids})
+            await connection.execute(statement("projector/forget_streams"), _gone(sorted(self.forgotten)))
         for kind, (cls, said) in KINDS.items():
             gone = [change for change in self.superseded.values() if isinstance(change.row, cls)]
             rows = [change.row for change in gone]
@@ -146,6 +146,18 @@ class Writes:
                 statement("projector/park_event"),
                 {"position": parked.position, "stream": parked.stream, "reason": parked.reason},
             )
+
+
+def _gone(streams: Sequence[str]) -> dict[str, Any]:
+    """Return what finds the rows of some streams: entities, keys of other systems, or all types."""
+    keys = [key for stream in streams if (key := external_key_of(stream)) is not None]
+    return {
+        "streams": streams,
+        "uids": [uid for stream in streams if (uid := uid_of(stream)) is not None],
+        "sources": [source for source, _ in keys],
+        "external_ids": [external_id for _, external_id in keys],
+        "types": REGISTRY_STREAM in streams,
+    }
 
 
 def as_array(instants: Sequence[datetime]) -> str:

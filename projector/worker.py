@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import psycopg
 import structlog
 
+from db.queries import statement
 from projector.batch import Fenced, Projection
+from projector.refold import refold_stream
 
 if TYPE_CHECKING:
     from db.pool import Connection
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 CHANNEL = "cockpit_event"
 SETTLE_CHANNEL = "cockpit_settle"
 """Where a reader asks for settled_at to be brought up to now."""
+RETRY_CHANNEL = "cockpit_retry"
+"""Where the write side asks to fold again what is parked at a position; who asks looks whether it still is."""
+POSITION = "[0-9]{1,18}"
 LEADER_LOCK = (4011, 3)
 LEADER_POLL_SECONDS = 1.0
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -34,9 +40,12 @@ class NotDirectError(Exception):
 
 
 class Wake(asyncio.Event):
-    """Set by every notification; remembers whether one asked to settle."""
+    """Set by every notification; remembers whether one asked to settle, and which positions are to be retried."""
 
-    settle = False
+    def __init__(self) -> None:
+        super().__init__()
+        self.settle = False
+        self.retries: set[int] = set()
 
 
 class Worker:
@@ -93,6 +102,8 @@ class Worker:
             while not self._stopping.is_set():
                 wake.clear()
                 try:
+                    if await _retry(working, wake):
+                        projection = await Projection.open(working)
                     while await self._advance(projection) and not self._stopping.is_set():
                         pass
                     seconds = await self._pass_time(projection, wake)
@@ -161,13 +172,28 @@ def _tell_flipped(rows: int) -> None:
         log.info("became effective", count=rows)
 
 
+async def _retry(working: Connection, wake: Wake) -> bool:
+    """Fold the streams anew of which parked events are to be retried; say whether there was any."""
+    streams: set[str] = set()
+    while wake.retries:
+        parameters = {"position": wake.retries.pop()}
+        cursor = await working.execute(statement("projector/find_parked_stream"), parameters)
+        streams |= {stream for (stream,) in await cursor.fetchall()}
+    for stream in sorted(streams):
+        found = await refold_stream(working, stream)
+        log.info("retried", stream=stream, still_parked=len(found.parked) if found else 0)
+    return bool(streams)
+
+
 async def _listen(connection: Connection, wake: Wake) -> None:
     """Set the flag at every notification, until the connection ends."""
-    await connection.execute(f"LISTEN {CHANNEL}")
-    await connection.execute(f"LISTEN {SETTLE_CHANNEL}")
+    for channel in (CHANNEL, SETTLE_CHANNEL, RETRY_CHANNEL):
+        await connection.execute(f"LISTEN {channel}")
     wake.set()
     async for notify in connection.notifies():
         wake.settle |= notify.channel == SETTLE_CHANNEL
+        if notify.channel == RETRY_CHANNEL and re.fullmatch(POSITION, notify.payload):
+            wake.retries.add(int(notify.payload))
         wake.set()
     raise psycopg.OperationalError("the listening connection ended")
 

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from shared.core.codec import EVENT_CLASSES, decode
 from shared.core.errors import CannotFold
-from shared.core.events import RegistryEvent, uid_of
+from shared.core.events import ExternalKeyClaimed, RegistryEvent, uid_of
 from shared.core.upcasters import SCHEMA_VERSIONS
 from shared.http.instants import show
 from shared.http.shapes import Instant
@@ -95,6 +95,8 @@ def cloud_event(row: Sequence[Any]) -> CloudEvent:
             data["reason"] = recorded.context.reason
         if isinstance(recorded.event, RegistryEvent):
             subject = recorded.event.code
+        elif isinstance(recorded.event, ExternalKeyClaimed):
+            subject = str(recorded.event.entity_uid)
     return CloudEvent(
         id=event_id,
         type=PREFIX + event_type,

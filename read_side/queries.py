@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from read_side import rows as shaped
 from read_side.questions import LATEST, Key, Known
 from read_side.snapshots import Snapshot, Snapshots
-from shared.core.errors import NotYet, Retired, Unknown, invalid
+from shared.core.errors import CockpitError, NotYet, Retired, Unknown, invalid
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -23,16 +23,18 @@ if TYPE_CHECKING:
     from db.waiting import Waiter
     from read_side.diff import EntityDiff
     from read_side.questions import Asked, Chronicle, Filters, Slice, Trail, Window
-    from read_side.shapes import AuditOut, ScheduledOut, VersionOut
+    from read_side.shapes import AuditOut, ParkedEventOut, ParkedOut, ScheduledOut, VersionOut
     from shared.http.shapes import EntityOut, TypeOut
 
 Item = TypeVar("Item")
+Refusal = TypeVar("Refusal", bound=CockpitError)
 
 
 class Found(Struct, Generic[Item], frozen=True, kw_only=True):
     """An answer: the position and the instant of valid time it was read at, its items, how many there are in all.
 
-    `now` is the instant that a list in pages is pinned to, and `key` what an item of it is found by.
+    `warning` says that something is missing in it because it is parked. `now` is the instant that a list in pages is
+    pinned to, and `key` what an item of it is found by.
     """
 
     position: int
@@ -40,6 +42,7 @@ class Found(Struct, Generic[Item], frozen=True, kw_only=True):
     items: list[Item]
     count: int | None = None
     etag: str | None = None
+    warning: str | None = None
     now: datetime | None = None
     key: Callable[[Any], Key] | None = None
 
@@ -67,16 +70,16 @@ class ReadModel:
         else:
             name = "read/get_entity" if asked.as_of is None else "read/get_entity_as_of"
         found = await self._snapshots.fetch(name, {"uid": uid}, asked)
-        now, event_id, due, retired_at, starts_at = found.rows[0][2:7]
+        now, event_id, due, retired_at, starts_at = found.rows[0][:5]
         if retired_at is not None:
-            raise Retired(uid, retired_at)
+            raise _warned(Retired(uid, retired_at), found)
         if starts_at is not None:
-            raise NotYet(uid, starts_at)
-        items = shaped.entities(now, (row[7:] for row in found.rows))
+            raise _warned(NotYet(uid, starts_at), found)
+        items = shaped.entities(now, (row[5:] for row in found.rows))
         if not items:
-            raise Unknown("entity")
+            raise _warned(Unknown("entity"), found)
         etag = None if event_id is None else f'"{event_id}.{due}"'
-        return Found(position=found.position, as_of=found.as_of, items=items, etag=etag)
+        return replace(_found(found, items, None), etag=etag)
 
     async def entities(self, filters: Filters, part: Slice, asked: Asked) -> Found[EntityOut]:
         """Return a page of what exists now, or did at an instant. Raises Invalid for an unknown or inactive type."""
@@ -94,11 +97,11 @@ class ReadModel:
             found = await self._snapshots.fetch("read/list_current_by_type", params, asked)
         else:
             found = await self._snapshots.fetch("read/list_current", params, asked)
-        now, count, refused = found.rows[0][2:5]
+        now, count, refused = found.rows[0][:3]
         if refused is not None:
             active = " that is active" if refused == "type" else ""
-            raise invalid(refused, f"There is no such type{active}.", "unknown_type")
-        items = shaped.entities(now, (row[5:] for row in found.rows))
+            raise _warned(invalid(refused, f"There is no such type{active}.", "unknown_type"), found)
+        items = shaped.entities(now, (row[3:] for row in found.rows))
         key = shaped.ENTITY_KEYS[filters.order]
         return _found(found, items, count, asked.now, key)
 
@@ -107,10 +110,10 @@ class ReadModel:
         asked = await self._pinned(asked) if part.keyed else asked
         params = {"uid": uid, **chronicle.params(), **part.params()}
         found = await self._snapshots.fetch("read/list_history", params, asked)
-        now, count, is_known = found.rows[0][2:5]
+        now, count, is_known = found.rows[0][:3]
         if not is_known:
-            raise Unknown("entity")
-        items = shaped.versions(uid, now, found.position, (row[5:] for row in found.rows))
+            raise _warned(Unknown("entity"), found)
+        items = shaped.versions(uid, now, found.position, (row[3:] for row in found.rows))
         return _found(found, items, count, asked.now, shaped.version_key)
 
     async def scheduled(self, uid: UUID | None, part: Slice, asked: Asked) -> Found[ScheduledOut]:
@@ -119,8 +122,8 @@ class ReadModel:
         most = part.size + 2 if part.keyed else part.page * part.size + 1  # every instant has a change at least
         params = {"uid": uid, "most": most, **part.params()}
         found = await self._snapshots.fetch("read/list_scheduled", params, asked, prepare=False)
-        count = found.rows[0][2]
-        items = shaped.scheduled(part, found.position, (row[3:] for row in found.rows))
+        count = found.rows[0][0]
+        items = shaped.scheduled(part, found.position, (row[1:] for row in found.rows))
         return _found(found, items, count, asked.now, shaped.scheduled_key)
 
     async def diff(self, window: Window, part: Slice, asked: Asked) -> Found[EntityDiff]:
@@ -133,9 +136,9 @@ class ReadModel:
         is_of_one = window.entity_uid is not None
         name = "read/diff_entity" if is_of_one else "read/diff_entities"
         found = await self._snapshots.fetch(name, params, asked, prepare=is_of_one)
-        count = found.rows[0][2]
+        count = found.rows[0][0]
         points = window.points(found.as_of, known_from, found.position)
-        items = shaped.differences(window.mode, points, (row[3:] for row in found.rows))
+        items = shaped.differences(window.mode, points, (row[1:] for row in found.rows))
         if is_of_one:
             count = len(items) if part.counted else None
             items = items if part.page == 1 and part.after is None else []
@@ -146,17 +149,31 @@ class ReadModel:
         asked = await self._pinned(asked) if part.keyed else asked
         params = {**trail.params(), **part.params()}
         found = await self._snapshots.fetch("read/list_audit", params, asked, prepare=False)
-        count = found.rows[0][2]
-        items = shaped.audit_entries(row[3:] for row in found.rows)
+        count = found.rows[0][0]
+        items = shaped.audit_entries(row[1:] for row in found.rows)
         return _found(found, items, count, asked.now, shaped.audit_key)
 
     async def types(self, kind: Literal["entity", "detail"], part: Slice, asked: Asked) -> Found[TypeOut]:
         """Return a page of the entity types or the detail types, by code: as they are now, even where it is pinned."""
         name = "read/list_entity_types" if kind == "entity" else "read/list_detail_types"
         found = await self._snapshots.fetch(name, part.params(), replace(asked, known=LATEST))
-        count = found.rows[0][2]
-        items = shaped.types(row[3:] for row in found.rows)
+        count = found.rows[0][0]
+        items = shaped.types(row[1:] for row in found.rows)
         return _found(found, items, count, found.as_of, shaped.type_key)
+
+    async def parked(self, part: Slice, asked: Asked) -> Found[ParkedOut]:
+        """Return a page of the streams that are parked, each by its first event: as it is now, even where pinned."""
+        found = await self._snapshots.fetch("read/list_parked", part.params(), replace(asked, known=LATEST))
+        items = [shaped.parked(row[1:]) for row in found.rows if row[1] is not None]
+        return _found(found, items, found.rows[0][0], found.as_of, shaped.parked_key)
+
+    async def parked_event(self, position: int, asked: Asked) -> Found[ParkedEventOut]:
+        """Return an event that is parked, as it is stored. Raises Unknown for one that is not."""
+        found = await self._snapshots.fetch("read/get_parked", {"at": position}, replace(asked, known=LATEST))
+        items = [shaped.parked_event(row) for row in found.rows if row[0] is not None]
+        if not items:
+            raise Unknown("parked event")
+        return _found(found, items, None)
 
     async def _pinned(self, asked: Asked) -> Asked:
         return asked if asked.now is not None else await self._snapshots.pin(asked)
@@ -169,4 +186,18 @@ def _found(
     now: datetime | None = None,
     key: Callable[[Any], Key] | None = None,
 ) -> Found[Item]:
-    return Found(position=snapshot.position, as_of=snapshot.as_of, items=items, count=count, now=now, key=key)
+    return Found(
+        position=snapshot.position,
+        as_of=snapshot.as_of,
+        items=items,
+        count=count,
+        warning=snapshot.parked.warning,
+        now=now,
+        key=key,
+    )
+
+
+def _warned(error: Refusal, snapshot: Snapshot) -> Refusal:
+    """Return the error with what is to be known beside it: it may hang on what is parked."""
+    error.warning = snapshot.parked.warning
+    return error

@@ -7,12 +7,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
+from msgspec.structs import asdict
 
 from read_side.beliefs import Span, Told, since, span_of_detail, spans_of_entity
 from read_side.diff import Cause, EntityDiff, Mode, difference
 from read_side.questions import Key, Order
-from read_side.shapes import AuditOut, ScheduledOut, VersionOut
+from read_side.shapes import AuditOut, ParkedEventOut, ParkedOut, ScheduledOut, VersionOut
 from read_side.steps import Points, field_order, steps
+from shared.core.events import INFINITY, uid_of
+from shared.http.instants import show
 from shared.http.shapes import DetailOut, EntityOut, TypeOut
 
 if TYPE_CHECKING:
@@ -235,3 +238,30 @@ def type_key(found: TypeOut) -> Key:
 def types(rows: Iterable[Row]) -> list[TypeOut]:
     """Return the types in rows of them."""
     return [TypeOut(*row) for row in rows if row[0] is not None]
+
+
+def parked(row: Row) -> ParkedOut:
+    """Return the first parked event of a stream, from its row."""
+    position, stream, *rest = row
+    return ParkedOut(position, stream, uid_of(stream), *rest)
+
+
+def parked_key(found: ParkedOut) -> Key:
+    """Return what a parked stream is found by."""
+    return Key(number=found.position)
+
+
+def parked_event(row: Row) -> ParkedEventOut:
+    """Return a parked event from its row; what it holds stays the JSON that it is."""
+    *told, first, positions, version, effective_at, effective_until, is_for_good, command_id, metadata, payload = row
+    return ParkedEventOut(
+        **asdict(parked(tuple(told))),
+        first=first,
+        behind_positions=positions,
+        version=version,
+        effective_at=effective_at,
+        effective_until=INFINITY if is_for_good else effective_until and show(effective_until),
+        command_id=command_id,
+        metadata=Raw(metadata),
+        payload=Raw(payload),
+    )

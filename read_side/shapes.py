@@ -8,7 +8,14 @@ from uuid import UUID
 from msgspec import Meta, Raw, Struct
 
 from read_side.beliefs import Value
+from shared.core.events import INFINITY
 from shared.http.shapes import Hash, Instant
+
+Object = Annotated[Raw, Meta(extra_json_schema={"type": "object"})]
+"""A JSON object as it is stored."""
+
+Until = Annotated[str, Meta(extra_json_schema={"anyOf": [{"format": "date-time"}, {"const": INFINITY}]})]
+"""The end of what an event asserts."""
 
 Values = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
 """The JSON object of the values that changed, null where there was or is no row; both are where no row changed."""
@@ -98,3 +105,34 @@ class AuditOut(Struct):
     position: int
     event_id: UUID
     reason: str | None
+
+
+class ParkedOut(Struct):
+    """An event that cannot be folded, and why; the later events of its stream, `behind` of them, wait for it."""
+
+    position: int
+    stream: str
+    entity_uid: UUID | None
+    type: str
+    schema_version: int
+    event_id: UUID
+    recorded_at: Instant
+    reason: str
+    behind: int
+
+
+class ParkedEventOut(ParkedOut):
+    """An event that is parked, as it is stored.
+
+    `first` is the position of the one of its stream that cannot be folded: its own, or that of one before it.
+    `effective_until` may be infinity. Of what is behind, the positions of the next ones are told.
+    """
+
+    first: int
+    behind_positions: list[int]
+    version: int
+    effective_at: Instant
+    effective_until: Until | None
+    command_id: UUID
+    metadata: Object
+    payload: Object

@@ -21,19 +21,38 @@ if TYPE_CHECKING:
     from db.waiting import Waiter
 
 Row = tuple[Any, ...]
+FRONT = 3
+"""How many columns of a statement are about all of it."""
 OWN_SECONDS = 0.5
 """How long a read waits for what its client wrote, where the client did not ask for it."""
 
 
-class Snapshot(Struct, frozen=True):
-    """The rows of one statement, at least one, and the point they were read at.
+class Parked(Struct, frozen=True):
+    """How many streams have events that are parked, of those that a question is about, and from which position on."""
 
-    The statement gives in front the position of the checkpoint and the instant; what was believed at an earlier
-    position was asked for where `position` is less than that.
+    streams: int
+    since: int | None
+    of_one: bool
+
+    @property
+    def warning(self) -> str | None:
+        """What an answer has to say of it: what these events assert is missing; None where there are none."""
+        if not self.streams:
+            return None
+        which = "this entity" if self.of_one else f"{self.streams} stream{'s' if self.streams > 1 else ''}"
+        return f"events of {which} are parked since position {self.since}"
+
+
+class Snapshot(Struct, frozen=True):
+    """The rows of one statement, at least one, without what is in front, and the point they were read at.
+
+    The statement gives in front the position of the checkpoint, the instant, and what is parked; what was believed at
+    an earlier position was asked for where `position` is less than that.
     """
 
     position: int
     as_of: datetime
+    parked: Parked
     rows: list[Row]
 
 
@@ -67,7 +86,9 @@ class Snapshots:
         if rows[0][0] < required:
             reason = f"The read model is at position {rows[0][0]}: it has not reached {required} yet."
             raise Unavailable(reason, retry_after=1)
-        return Snapshot(rows[0][0] if known is None else known, rows[0][1], rows)
+        position, as_of, (streams, since) = rows[0][:FRONT]
+        parked = Parked(streams, since, of_one=params.get("uid") is not None)
+        return Snapshot(position if known is None else known, as_of, parked, [row[FRONT:] for row in rows])
 
     async def position_of(self, known: Known) -> int | None:
         """Return the position whose knowledge is asked for, None where it is the latest.

@@ -19,11 +19,14 @@ from shared.core.upcasters import SCHEMA_VERSIONS
 
 
 class Stored(NamedTuple):
-    """An event as a release wrote it, perhaps an earlier one: its data in the shape of that schema version."""
+    """An event as a release writes it, in its shape; of a type that this one does not know, unless told otherwise."""
 
-    type: str
-    schema_version: int
-    payload: str
+    type: str = "EntityVanished"
+    schema_version: int = 1
+    payload: str = '{"context":{},"data":{"how":"in smoke"}}'
+
+
+Written = Event | Stored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +34,8 @@ class Append:
     """One command of a batch: what it appends, and what that rests on."""
 
     stream: str
-    events: Sequence[Event] = ()
-    stored: Sequence[Stored] = ()  # after those
-    also: Mapping[str, Event] = field(default_factory=dict)  # an event in another stream
+    events: Sequence[Written] = ()
+    also: Mapping[str, Written] = field(default_factory=dict)  # an event in another stream
     expects: Mapping[str, UUID | None] = field(default_factory=dict)  # by stream: its last event_id
     effective_at: datetime | None = None
     effective_until: Until = None
@@ -93,7 +95,6 @@ def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdi
             add(expected_commands=number, expected_streams=place(stream), expected_event_ids=event_id)
         events = [
             *((command.stream, _stored(event, command.context)) for event in command.events),
-            *((command.stream, stored) for stored in command.stored),
             *((stream, _stored(event, command.context)) for stream, event in command.also.items()),
         ]
         until = command.effective_until
@@ -114,7 +115,9 @@ def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdi
         return cursor.execute(CALL, batch).fetchall()
 
 
-def _stored(event: Event, context: Context) -> Stored:
-    """Return an event as it is written today."""
+def _stored(event: Written, context: Context) -> Stored:
+    """Return an event as it is written today, unless it was written before."""
+    if isinstance(event, Stored):
+        return event
     name = type(event).__name__
     return Stored(name, SCHEMA_VERSIONS[name], encode_payload(event, context))

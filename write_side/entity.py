@@ -176,8 +176,8 @@ def _registration(entity: Entity, command: Register, now: datetime) -> EntityReg
     wanted = EntityRegistered(command.display_name, command.entity_type, dict(command.details))
     if entity.version == 0:
         return wanted
-    if entity.registered_at is not None and entity.registered_at <= now and not known.exists(entity, now):
-        raise Retired(entity.entity_uid, known.ended(entity, now) or entity.registered_at)
+    if (entity.registered_at or now) <= now and not known.exists(entity, now):
+        raise Retired(entity.entity_uid, known.ended(entity, now) or entity.registered_at or now)
     fields = known.fields_of(entity)
     first = {field: a for field, said in fields.items() for a in said if a.event_id == entity.registered_by}
     same_content = {field: a.value for field, a in first.items()} == assertions(wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -12,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from db.pool import Connection, once_more, unavailable
 from db.queries import statement
-from shared.core.codec import decode, encode_metadata, encode_payload
+from shared.core.codec import VERSION, LogRow, decode_stream, encode_metadata, encode_payload, is_skipping
 from shared.core.errors import Unavailable
 from shared.core.events import Recorded
 from shared.core.upcasters import SCHEMA_VERSIONS
@@ -37,15 +38,35 @@ class EventStore:
         self._pool = pool
 
     async def load(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[Recorded]:
-        """Return the events of a stream with `after` < version <= `up_to`. Raises Unavailable."""
-        parameters = {"stream": stream, "after": after, "up_to": up_to}
+        """Return the events of a stream with `after` < version <= `up_to`.
 
-        async def ask() -> list[tuple[Any, ...]]:
+        Where one of them skips another, which may be an earlier one, all come that the stream has, from its first on.
+        Raises CannotFold, Unavailable.
+        """
+        rows = await self.rows(stream, after, up_to)
+        if after and any(map(is_skipping, rows)):
+            rows = await self.rows(stream, 0, up_to)
+        return list(islice(decode_stream(rows), sum(row[VERSION] <= up_to for row in rows)))
+
+    async def rows(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[LogRow]:
+        """Return the same as the log has it, and whatever is skipped later on. Raises Unavailable."""
+        return await self._ask("write/load_stream", {"stream": stream, "after": after, "up_to": up_to})
+
+    async def rows_around(self, position: int) -> list[LogRow]:
+        """Return the whole stream that has a position, none where the log ends before it. Raises Unavailable."""
+        return await self._ask("write/load_stream_around", {"position": position})
+
+    async def ask_to_retry(self, position: int) -> None:
+        """Ask the projector to fold again what is parked there: it hears it, or it does not. Raises Unavailable."""
+        await self._ask("write/notify_retry", {"position": position})
+
+    async def _ask(self, name: str, parameters: dict[str, Any]) -> list[LogRow]:
+        async def ask() -> list[LogRow]:
             async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(statement("write/load_stream"), parameters, prepare=True)
+                await cursor.execute(statement(name), parameters, prepare=True)
                 return await cursor.fetchall()
 
-        return [decode(*row) for row in await once_more(ask)]
+        return await once_more(ask)
 
     async def append(self, batch: Sequence[Append]) -> list[Verdict]:
         """Append a batch in one transaction and return the verdicts in its order.

@@ -14,18 +14,12 @@ from weakref import WeakValueDictionary
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.core.errors import (
-    CockpitError,
-    Contended,
-    KeyReused,
-    PreconditionFailed,
-    PreconditionRequired,
-    Unknown,
-)
+from shared.core.errors import CockpitError, Contended, KeyReused, PreconditionFailed, PreconditionRequired, Unknown
 from shared.core.events import REGISTRY_STREAM, Context, Event, Metadata, Recorded, Until, entity_stream, uid_of
 from write_side import entity, ids, registry
 from write_side.appends import Append, Receipt, as_recorded
 from write_side.entity import Cancel, Command, Entity
+from write_side.parked import parked
 from write_side.registry import Registry
 
 if TYPE_CHECKING:
@@ -112,7 +106,7 @@ class Handler:
     async def entity(self, entity_uid: UUID | None, command: Command, request: Request) -> Outcome[Entity]:
         """Execute a command on an entity, on a new one without a uid.
 
-        Raises what decide raises, PreconditionFailed, KeyReused, Contended, Unavailable.
+        Raises what decide raises, EntityParked, PreconditionFailed, KeyReused, Contended, Unavailable.
         """
         uid = entity_uid or ids.uuid7()
         stream = entity_stream(uid)
@@ -157,7 +151,7 @@ class Handler:
 
     async def knows_types(self) -> bool:
         """Say whether any type was ever registered: before that the log is empty."""
-        return (await self._load_registry(REGISTRY_STREAM)).version > 0
+        return bool(await self._store.rows(REGISTRY_STREAM, up_to=1))
 
     async def _execute(
         self,
@@ -223,9 +217,11 @@ class Handler:
         """Return the first answer again: the state as that command left it. Raises KeyReused for another request."""
         if request.receipt and verdict.request_digest not in {None, request.receipt.digest}:
             raise KeyReused
-        events = await self._store.load(verdict.stream, up_to=verdict.version or 0)
+        with parked(verdict.stream):
+            events = await self._store.load(verdict.stream, up_to=verdict.version or 0)
+            state = await _folded(after, verdict.stream, None, events)
         return Outcome(
-            state=await _folded(after, verdict.stream, None, events),
+            state=state,
             position=verdict.position,
             now=verdict.recorded_at,
             event_id=verdict.event_id,
@@ -236,15 +232,18 @@ class Handler:
     async def _load_entity(self, stream: str) -> Entity:
         """Return the entity as the log has it now, reading only what came since it was kept here."""
         kept = self._entities.get(stream)
-        events = await self._store.load(stream, after=kept.version if kept else 0)
-        state = await _folded(_entity_after, stream, kept, events)
+        with parked(stream):
+            events = await self._store.load(stream, after=kept.version if kept else 0)
+            is_whole = bool(events) and events[0].version == 1
+            state = await _folded(_entity_after, stream, None if is_whole else kept, events)
         self._keep(stream, state)
         return state
 
     async def _load_registry(self, stream: str) -> Registry:
         """Return the registry as the log has it now; several may be at it at once, so it never goes back."""
         kept = self._registry
-        state = _registry_after(stream, kept, await self._store.load(stream, after=kept.version))
+        with parked(stream):
+            state = _registry_after(stream, kept, await self._store.load(stream, after=kept.version))
         self._keep(stream, state)
         return state
 
@@ -294,7 +293,4 @@ async def _folded(
 
 
 def _registry_after(_stream: str, state: Registry | None, events: Sequence[Recorded]) -> Registry:
-    state = state or Registry()
-    for recorded in events:
-        state = registry.evolve(state, recorded)
-    return state
+    return reduce(registry.evolve, events, state or Registry())

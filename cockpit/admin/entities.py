@@ -53,10 +53,10 @@ async def browse(request: Request) -> Response:
         found = await read.entities(query.filters(), part, query.asked(request))
     except Invalid as error:
         form = refused(request, error, request.query_params, FIELDS)
-        return render(request, "entities.html", form, types=types, found=None, as_of=None)
+        return render(request, "entities.html", form, types=types, found=None, as_of=None, warning=None)
     form = Filled(given=request.query_params)
     listed = part_of(request, found.items, found.count, part)
-    return render(request, "entities.html", form, types=types, found=listed, as_of=query.as_of)
+    return render(request, "entities.html", form, types=types, found=listed, as_of=query.as_of, warning=found.warning)
 
 
 async def active_types(request: Request) -> list[TypeOut]:
@@ -88,6 +88,7 @@ async def one(request: Request) -> Response:
         entity=entity,
         retired_since=retired_since,
         as_of=query.as_of,
+        warning=history.warning,
         versions=part_of(request, await _explained(read, uid, history.items), history.count, part),
         entries=entries(trail.items),
         entries_count=trail.count,

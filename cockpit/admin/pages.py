@@ -109,7 +109,8 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
     """Answer what a page does not answer itself: what is not there, a database that is away."""
     assert isinstance(error, errors.CockpitError)  # noqa: S101  # how it is registered
     status, headers = _as_http(request, error)
-    return error_page(request, status, str(error), headers)
+    missing = f" Something is missing: {error.warning}." if error.warning else ""
+    return error_page(request, status, f"{error}{missing}", headers)
 
 
 def _as_http(request: Request, error: errors.CockpitError) -> tuple[int, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""How an answer of the read model becomes a response: body, Position, As-Of, ETag, and 304 where the client has it."""
+"""How an answer of the read model becomes a response: body and headers, and 304 where the client has it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from read_side.api.cursors import page_by_key
 from shared.http.instants import show
 from shared.http.paging import page_of
 from shared.http.shapes import encode
+from shared.http.warning import warning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +40,7 @@ def page(request: Request, found: Found[Any], part: Slice) -> Response:
 
 
 def _answer(request: Request, found: Found[Any], body: bytes) -> Response:
-    return answer(request, body, found.position, found.etag, {"As-Of": show(found.as_of)})
+    return answer(request, body, found.position, found.etag, {"As-Of": show(found.as_of), **warning(found.warning)})
 
 
 def answer(

@@ -7,8 +7,9 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from read_side.api import answers, whole
+from read_side.api.diff_parameters import DiffQuery
 from read_side.api.entities import listed
-from read_side.api.parameters import AsOfQuery, DiffQuery
+from read_side.api.parameters import AsOfQuery
 from read_side.diff import EntityDiff
 from read_side.queries import ReadModel
 from read_side.sheets import diff_sheet

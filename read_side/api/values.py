@@ -12,12 +12,10 @@ from pydantic_core import PydanticCustomError
 from shared.core.errors import Invalid
 from shared.http.instants import SCHEMA, parse_instant
 from shared.http.paging import LAST_PAGE
-from shared.http.requests import Text
+from shared.http.requests import DIGITS, LAST_POSITION, Text
 
 MAX_PAGE_SIZE = 500
 MAX_SEARCH = 255
-MAX_POSITION = 2**63 - 1
-DIGITS = 19
 
 
 def whole(text: str) -> int:
@@ -50,7 +48,7 @@ Uid = Annotated[UUID, PlainValidator(_uid), WithJsonSchema({"type": "string", "f
 Search = Annotated[
     Text, StringConstraints(max_length=MAX_SEARCH), WithJsonSchema({"type": "string", "maxLength": MAX_SEARCH})
 ]
-Position = Annotated[int, Field(ge=0, le=MAX_POSITION), BeforeValidator(whole)]
+Position = Annotated[int, Field(ge=0, le=LAST_POSITION), BeforeValidator(whole)]
 PageNumber = Annotated[int, Field(ge=1, le=LAST_PAGE), BeforeValidator(whole)]
 EntityField = Annotated[Text, StringConstraints(pattern=r"^(display_name|entity_type|details\.[A-Z0-9_]{1,50})$")]
 PageSize = Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), BeforeValidator(whole)]

@@ -22,9 +22,10 @@ class FieldError(NamedTuple):
 
 
 class CockpitError(Exception):
-    """Something the caller can understand and act upon."""
+    """Something the caller can understand and act upon; `warning` is what is to be known beside it."""
 
     code = "error"
+    warning: str | None = None
 
     def __str__(self) -> str:
         """Return the class's docstring with the error's own data filled in."""
@@ -119,6 +120,41 @@ class AlreadyRegistered(CockpitError):
     what: str
     key: str
     code = "already_registered"
+
+
+@dataclass(eq=False)
+class EntityParked(CockpitError):
+    """This entity is parked: event {position} cannot be folded ({reason}). An administrator can retry it or skip it."""
+
+    entity_uid: UUID
+    position: int
+    reason: str
+    code = "cannot_fold"
+
+
+@dataclass(eq=False)
+class CanBeFolded(CockpitError):
+    """Event {position} can be folded by this release: retry it, or cancel it."""
+
+    position: int
+    code = "can_be_folded"
+
+
+@dataclass(eq=False)
+class BehindParked(CockpitError):
+    """Event {position} is behind event {first} of its stream, which cannot be folded: that one comes first."""
+
+    position: int
+    first: int
+    code = "behind_parked"
+
+
+@dataclass(eq=False)
+class NotSkippable(CockpitError):
+    """Event {position} is of no entity: nothing goes on without it. Install a release that knows it, then retry it."""
+
+    position: int
+    code = "not_skippable"
 
 
 @dataclass(eq=False)

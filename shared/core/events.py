@@ -122,6 +122,13 @@ def external_key_stream(source: str, external_id: str) -> str:
     return f"external_key:{source}:{external_id}"
 
 
+def external_key_of(stream: str) -> tuple[str, str] | None:
+    """Return the source and the external id that a stream claims, None for any other stream."""
+    kind, _, key = stream.partition(":")
+    source, separator, external_id = key.partition(":")
+    return (source, external_id) if kind == "external_key" and separator else None
+
+
 def uid_of(stream: str) -> UUID | None:
     """Return the entity a stream belongs to, None for any other stream."""
     kind, _, name = stream.partition(":")

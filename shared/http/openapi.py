@@ -36,7 +36,7 @@ PROBLEMS = {
     429: "Too many failed attempts.",
     503: "Try again after `Retry-After` seconds.",
 }
-PROBLEM_HEADERS = {401: "WWW-Authenticate", 412: "ETag", 429: "Retry-After", 503: "Retry-After"}
+PROBLEM_HEADERS = {401: "WWW-Authenticate", 404: "Warning", 412: "ETag", 429: "Retry-After", 503: "Retry-After"}
 
 TEXT = {"type": "string"}
 WHOLE = {"type": "integer", "minimum": 0}
@@ -52,10 +52,11 @@ RESPONSE_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Event-Id": ("The event that was appended; absent where nothing changed.", {**TEXT, "format": "uuid"}),
     "Idempotent-Replayed": ("The command was executed before: this is its answer again.", {**TEXT, "const": "true"}),
     "Preference-Applied": ("The wait that Prefer asked for, once the read model had the position.", TEXT),
+    "Warning": ("199: events of what is asked about are parked: they cannot be folded, and are missing here.", TEXT),
     "Retry-After": ("After how many seconds another attempt makes sense.", WHOLE),
     "WWW-Authenticate": ("The scheme to authenticate with.", TEXT),
 }
-OPTIONAL_HEADERS = {"ETag", "Event-Id", "Idempotent-Replayed", "Preference-Applied"}
+OPTIONAL_HEADERS = {"ETag", "Event-Id", "Idempotent-Replayed", "Preference-Applied", "Warning"}
 """Those that an answer has only where they apply; it always has the others that are documented for it."""
 
 REQUEST_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -77,6 +78,7 @@ TAGS = {
     "feed": "What happened, event by event, for systems that follow along.",
     "audit": "Who changed what.",
     "types": "The types that entities and details may have.",
+    "parked": "What cannot be folded, and what to do about it.",
     "auth": "Tokens.",
     "health": "How the service is.",
 }
@@ -87,6 +89,7 @@ SECURITY_SCHEMES = {
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "entity_uid": {"schema": {**TEXT, "format": "uuid"}, "description": "The entity."},
     "code": {"schema": TEXT, "description": "The code of the type."},
+    "position": {"schema": WHOLE, "description": "The position of the event in the log."},
 }
 
 
@@ -101,7 +104,8 @@ class ProblemField(Struct):
 class Problem(Struct):
     """RFC 9457: what went wrong. Beside these stand the original's members: each field's name with its messages.
 
-    A retired entity's problem says since when, and links its history and the resource that brings it back.
+    A retired entity's problem says since when, and links its history and the resource that brings it back; that of one
+    that is parked names the event that cannot be folded.
     """
 
     type: str
@@ -115,6 +119,7 @@ class Problem(Struct):
     retired_since: str | UnsetType = UNSET
     history: str | UnsetType = UNSET
     reopen: str | UnsetType = UNSET
+    parked_position: int | UnsetType = UNSET
 
 
 class Documented:

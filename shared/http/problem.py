@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Match
 
 from shared.core import errors
 from shared.http.shapes import encode
+from shared.http.warning import warning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,10 @@ STATUS: dict[type[errors.CockpitError], int] = {
     errors.AlreadyCancelled: 409,
     errors.GivesExistence: 409,
     errors.Nameless: 409,
+    errors.EntityParked: 409,
+    errors.CanBeFolded: 409,
+    errors.BehindParked: 409,
+    errors.NotSkippable: 409,
     errors.PreconditionFailed: 412,
     errors.KeyReused: 422,
     errors.PreconditionRequired: 428,
@@ -52,6 +57,7 @@ OWN_MEMBERS = {
     "retired_since",
     "history",
     "reopen",
+    "parked_position",
 }
 
 log = structlog.get_logger()
@@ -89,7 +95,7 @@ def problem(
 def from_domain(request: Request, error: errors.CockpitError) -> Response:
     """Return the response that an error of the domain stands for; what STATUS does not know goes on upwards."""
     status = STATUS[type(error)]
-    headers: dict[str, str] = {}
+    headers = warning(error.warning)
     more: dict[str, Any] = {}
     fields = error.errors if isinstance(error, errors.Invalid) else None
     match error:
@@ -105,6 +111,8 @@ def from_domain(request: Request, error: errors.CockpitError) -> Response:
             base = f"/api/v1/entities/{uid}"
             more = {"retired_since": since, "history": f"{base}/history", "reopen": f"{base}/reopen"}
             status = 404 if request.method in {"GET", "HEAD", "DELETE"} else status
+        case errors.EntityParked(position=position):
+            more = {"parked_position": position}
         case errors.NotYet(entity_uid=uid):
             more = {"history": f"/api/v1/entities/{uid}/history"}
             status = 404 if request.method in {"GET", "HEAD"} else status

@@ -23,6 +23,9 @@ MOST_ERRORS = 100
 LATER = {"external_id"}
 """Parts of the contract that come later: refused by name until then."""
 
+LAST_POSITION = 2**63 - 1
+DIGITS = 19
+
 TOO_SHORT = {"string_too_short", "too_short"}
 TOO_LONG = {"string_too_long", "too_long"}
 """What pydantic calls the length of a string, whether it counts characters itself or items of what a validator left."""
@@ -161,3 +164,11 @@ def read_uid(params: Mapping[str, Any], name: str = "entity_uid") -> UUID:
     if str(uid) != text.lower():  # braces, urn:uuid: and the like
         raise Unknown("entity")
     return uid
+
+
+def read_position(params: Mapping[str, Any]) -> int:
+    """Return the position in the path; what is none, or before the first, names nothing that exists: Unknown."""
+    text = str(params["position"])
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS and 1 <= int(text) <= LAST_POSITION):
+        raise Unknown("event")
+    return int(text)

@@ -22,8 +22,8 @@ from shared.http.auth import Scope
 Endpoint = Callable[[Request], Awaitable[Response]]
 READ_PROBLEMS = (400, 401, 403, 406, 503)
 WRITE_PROBLEMS = (400, 401, 403, 406, 413, 415, 422, 503)
-READ_HEADERS = ("ETag", "Position", "As-Of")
-"""What every answer of the read side has."""
+READ_HEADERS = ("ETag", "Position", "As-Of", "Warning")
+"""What every answer of the read side has, the last one where it applies."""
 WRITE_HEADERS = ("Position", "Event-Id", "Idempotent-Replayed", "Preference-Applied")
 """What every answer to a command has, the last three where they apply."""
 
@@ -84,7 +84,7 @@ def operation(
     `anonymous`: where reads are public, no token is needed. `headers` names those of its requests, `gives` those of its
     answers. `media` is what it can answer with, the first where a client has no preference: see `negotiated`.
     """
-    told = {200: "The answer.", 201: "Made.", 204: "Done.", 304: "The client holds it already.", 503: "Not well."}
+    told = {200: "The answer.", 201: "Made.", 202: "Asked for.", 204: "Done.", 304: "Held already.", 503: "Not well."}
     extra: dict[str, Any] = {
         "parameters": openapi.parameters(path, query, headers),
         "responses": {

@@ -234,7 +234,7 @@ def test_what_verify_finds_in_a_restored_database_is_told_and_the_database_is_ke
 def test_what_only_a_later_release_can_fold_is_parked_in_the_restored_database_and_told(
     with_sample_data: Path, new_folder: NewFolder
 ) -> None:
-    later = Append(stream=entity_stream(UUID(JOHN)), stored=[Stored("EntityRevised", 99, '{"context":{},"data":{}}')])
+    later = Append(stream=entity_stream(UUID(JOHN)), events=[Stored("EntityRevised", 99, '{"context":{},"data":{}}')])
     with EmbeddedPostgres(with_sample_data / "data") as server, psycopg.connect(server.dsn(DATABASE)) as connection:
         append(connection, later)
     say("backup", "backup.tar.gz", folder=with_sample_data)

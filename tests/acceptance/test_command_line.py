@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 from cockpit.__main__ import cli
 from tests.acceptance.processes import JOHN, Process, cockpit, is_ready, load_sample_data, running, until
 
-GROUPS = ("user", "token")
+GROUPS = ("user", "token", "parked")
 COMMANDS = [
     *([command.callback.__name__.removesuffix("_command")] for command in cli.registered_commands if command.callback),
     *([name] for name in GROUPS),
     *(["user", name] for name in ("create", "password")),
     *(["token", name] for name in ("create", "list", "revoke")),
+    *(["parked", name] for name in ("list", "show", "retry", "skip")),
 ]
 
 

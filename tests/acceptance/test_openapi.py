@@ -29,8 +29,10 @@ LOG_OUT = "DELETE /api/v1/auth/token"
 HEALTH = {"GET /ping", "GET /livez", "GET /readyz"}
 FEED = {"GET /api/v1/events", "GET /api/v1/events/stream"}
 """They read the log, not the read model: there is no instant and no belief to ask about."""
+RETRY = "POST /api/v1/parked/{position}/retry"
 READS = {name for name in OPERATIONS if name.startswith("GET ")} - HEALTH - FEED
-COMMANDS = OPERATIONS.keys() - READS - HEALTH - FEED - {LOG_IN, LOG_OUT}
+COMMANDS = OPERATIONS.keys() - READS - HEALTH - FEED - {LOG_IN, LOG_OUT, RETRY}
+NOT_PUBLIC = {"GET /api/v1/audit", "GET /api/v1/parked", "GET /api/v1/parked/{position}"}
 
 
 def _statuses(name: str) -> set[int]:
@@ -112,12 +114,12 @@ def test_every_operation_is_described_and_every_answer_carries_its_request_id(na
 
 def test_every_read_has_its_headers_revalidates_and_waits() -> None:
     for name in READS:
-        assert {"ETag", "Position", "As-Of"} <= _headers(name, 200) & _headers(name, 304), name
+        assert {"ETag", "Position", "As-Of", "Warning"} <= _headers(name, 200) & _headers(name, 304), name
         assert "If-None-Match" in _parameters(name, "header"), name
         assert {"as_of", "min_position"} <= _parameters(name, "query"), name
         assert {200, 304, 400, 401, 403, 406, 503} <= _statuses(name), name
         public = {} in OPERATIONS[name]["security"]
-        assert public == (name != "GET /api/v1/audit"), name
+        assert public == (name not in NOT_PUBLIC), name
 
 
 def test_the_feed_tells_its_position_and_needs_a_token() -> None:
@@ -176,9 +178,15 @@ def test_a_token_is_given_for_json_and_for_forms_and_attempts_are_limited() -> N
     assert "security" not in OPERATIONS[LOG_IN]
 
 
+def test_to_ask_for_a_retry_is_no_command() -> None:
+    assert _statuses(RETRY) == {202, 400, 401, 403, 404, 406, 413, 415, 503}
+    assert OPERATIONS[RETRY]["security"] == [{"token": ["admin"]}, {"bearer": ["admin"]}]
+
+
 def test_who_must_wait_is_told_how_long() -> None:
     for status in (429, 503):
         assert "Retry-After" in SPEC["components"]["responses"][f"Problem{status}"]["headers"]
+    assert "Warning" in SPEC["components"]["responses"]["Problem404"]["headers"]
     assert "ETag" in SPEC["components"]["responses"]["Problem412"]["headers"]
     assert "WWW-Authenticate" in SPEC["components"]["responses"]["Problem401"]["headers"]
 

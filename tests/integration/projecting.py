@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from shared.core.events import (
     EntityRevised,
     Event,
     EventCancelled,
+    EventSkipped,
     Kind,
     Recorded,
     TypeActivated,
@@ -36,7 +38,7 @@ from shared.core.events import (
     entity_stream,
 )
 from shared.core.timeline import Timeline, fold
-from tests.appending import Append, append
+from tests.appending import Append, Stored, Written, append
 
 TABLES = (
     "entity_head",
@@ -63,7 +65,7 @@ def uid(number: int) -> UUID:
 
 
 def add(
-    conninfo: str, number: int, *events: Event, effective_at: datetime | None = None, effective_until: Until = None
+    conninfo: str, number: int, *events: Written, effective_at: datetime | None = None, effective_until: Until = None
 ) -> int:
     """Append events to an entity's stream, and return the position of the last one."""
     stream = entity_stream(uid(number))
@@ -134,13 +136,20 @@ def tamper(conninfo: str, sql: str) -> None:
 
 def tables(conninfo: str) -> Tables:
     """Return the read model as it is, but for the instant the checkpoint was moved at."""
-    return {name: fetch(conninfo, f"SELECT t::text FROM read_model.{name} t ORDER BY 1") for name in TABLES}  # noqa: S608  # names of ours
+    names = (*TABLES, "parked_event")
+    return {name: fetch(conninfo, f"SELECT t::text FROM read_model.{name} t ORDER BY 1") for name in names}  # noqa: S608  # names of ours
 
 
 class Histories:
-    """Random lives of a few entities and of the registry: past and future, for a while and for good, and cancelled."""
+    """Random lives of a few entities and of the registry: past and future, for a while and for good, and cancelled.
 
-    def __init__(self, seed: int) -> None:
+    `foreign` is how often an event of an entity is one that cannot be folded. Later ones are as if it were skipped, and
+    sooner or later it is: `skip_all` skips what is left.
+    """
+
+    def __init__(self, seed: int, foreign: float = 0) -> None:
+        self._foreign = foreign
+        self._unskipped: defaultdict[int, deque[UUID]] = defaultdict(deque)
         self._chance = random.Random(seed)  # noqa: S311  # it invents histories
         self._timelines = [Timeline(entity_uid=uid(number)) for number in range(1, 7)]
         self._codes: dict[Kind, set[str]] = {kind: set() for kind in Kind}
@@ -157,6 +166,13 @@ class Histories:
                 if self._chance.random() < 0.5:
                     connection.commit()
 
+    def skip_all(self, conninfo: str) -> None:
+        """Skip, in the order of their streams, whatever cannot be folded and is not skipped yet."""
+        with psycopg.connect(conninfo) as connection:
+            for number, left in self._unskipped.items():
+                while left:
+                    self._append(connection, number, EventSkipped(left.popleft()), None, None)
+
     def _about_a_type(self) -> Event:
         kind, code = self._chance.choice(list(Kind)), self._chance.choice("ABC")
         if code not in self._codes[kind]:
@@ -167,23 +183,33 @@ class Histories:
 
     def _about_an_entity(self, connection: psycopg.Connection[Any]) -> None:
         number = self._chance.randrange(len(self._timelines))
-        timeline = self._timelines[number]
+        timeline, left = self._timelines[number], self._unskipped[number]
         at, until = self._span()
+        event: Written = self._event(timeline)
+        if self._foreign and timeline.version and self._chance.random() < self._foreign:
+            event = Stored()
+        elif left and self._chance.random() < 0.2:
+            event = EventSkipped(left.popleft())
+        self._append(connection, number, event, at, until)
+
+    def _append(
+        self, connection: psycopg.Connection[Any], number: int, event: Written, at: datetime | None, until: Until
+    ) -> None:
+        timeline = self._timelines[number]
         command = Append(
-            stream=entity_stream(timeline.entity_uid),
-            events=[self._event(timeline)],
-            effective_at=at,
-            effective_until=until,
+            stream=entity_stream(timeline.entity_uid), events=[event], effective_at=at, effective_until=until
         )
         (verdict,) = append(connection, command)
         assert verdict.event_id is not None
         assert verdict.version is not None
+        if isinstance(event, Stored):
+            self._unskipped[number].append(verdict.event_id)
         recorded = Recorded(
             position=verdict.position,
             event_id=verdict.event_id,
             stream=verdict.stream,
             version=verdict.version,
-            event=command.events[0],
+            event=EventSkipped(verdict.event_id) if isinstance(event, Stored) else event,
             effective_at=at or verdict.recorded_at,
             effective_until=until,
             recorded_at=verdict.recorded_at,

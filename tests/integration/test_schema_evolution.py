@@ -100,7 +100,7 @@ def evolved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def store(conninfo: str, number: int, *stored: Stored, **more: Any) -> UUID:
     """Append events as an earlier release wrote them to an entity's stream, and return the id of the first."""
-    command = Append(stream=entity_stream(uid(number)), stored=stored, **more)
+    command = Append(stream=entity_stream(uid(number)), events=stored, **more)
     with psycopg.connect(conninfo) as connection:
         append(connection, command)
     return command.event_id
@@ -110,7 +110,7 @@ def of_types(conninfo: str) -> None:
     with psycopg.connect(conninfo) as connection:
         for version, (kind, code) in enumerate([(Kind.ENTITY, "PERSON"), (Kind.DETAIL, "EMAIL")], start=1):
             stored = [written(TypeRegistered(kind, code, code.title()), version)]
-            append(connection, Append(stream=REGISTRY_STREAM, stored=stored))
+            append(connection, Append(stream=REGISTRY_STREAM, events=stored))
 
 
 def history(conninfo: str) -> None:

@@ -22,6 +22,8 @@ from shared.core.events import (
     EntityRevised,
     Event,
     EventCancelled,
+    EventSkipped,
+    ExternalKeyClaimed,
     Kind,
     Metadata,
     TypeActivated,
@@ -49,6 +51,12 @@ EXAMPLES: list[tuple[Event, str, dict[str, Any]]] = [
     (EntityRetired(), str(UID), {}),
     (EntityReopened(display_name="John"), str(UID), {"display_name": "John"}),
     (EventCancelled(UUID(int=7)), str(UID), {"event_id": str(UUID(int=7))}),
+    (EventSkipped(UUID(int=7)), str(UID), {"event_id": str(UUID(int=7))}),
+    (
+        ExternalKeyClaimed("legacy", "4:2", UID),
+        str(UID),
+        {"source": "legacy", "external_id": "4:2", "entity_uid": str(UID)},
+    ),
     (
         TypeRegistered(Kind.ENTITY, "TRUST", "Trust"),
         "TRUST",

@@ -122,6 +122,12 @@ class CancelEvent(_Reasoned):
     event_id: UUID = Field(strict=False, description="As a write answered it in Event-Id; history shows it, too.")
 
 
+class SkipEvent(Body):
+    """An event that cannot be folded is left out for good."""
+
+    reason: Reason = Field(description=WHY)
+
+
 class ReopenEntity(_Dated):
     """A retired entity exists again, with what it had unless other values are given."""
 

@@ -21,6 +21,7 @@ from shared.http.shapes import encode
 from write_side import handler
 from write_side.appends import Receipt
 from write_side.handler import Handler, Outcome
+from write_side.skipping import Skipped, Skipper
 
 if TYPE_CHECKING:
     from shared.http.auth import Principal
@@ -38,6 +39,7 @@ class Writing(Struct, frozen=True):
     """What the endpoints of the write side need; the composition root puts it into the app's state as `write`."""
 
     handler: Handler
+    skipper: Skipper
     wait_projected: Callable[[int, float], Awaitable[bool]]
     own_writes: OwnWrites
     replay_seconds: float
@@ -115,7 +117,7 @@ def _scoped(principal: Principal, method: str, path: str, kind: str, key: bytes)
 
 async def answer(
     request: Request,
-    outcome: Outcome[Any],
+    outcome: Outcome[Any] | Skipped,
     body: object,
     *,
     status: int,

@@ -119,7 +119,10 @@ WITH moment AS MATERIALIZED (
     WHERE r.recorded_from_position <= m.known_to AND r.valid_from <= m.until
       AND (r.valid_to IS NULL OR r.valid_to > m.start OR r.valid_to_known_position > m.known_from)
 )
-SELECT m.position, m.as_of, CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM differing) END AS count, found.*
+SELECT m.position, m.as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+        WHERE (%(known)s::bigint IS NULL OR position <= %(known)s::bigint)) AS parked,
+       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM differing) END AS count, found.*
 FROM moment m
 LEFT JOIN (
     SELECT entity_uid, detail_type, value, entity_type, valid_from, valid_to,

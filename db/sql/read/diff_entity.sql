@@ -14,7 +14,11 @@ WITH moment AS MATERIALIZED (
     WHERE r.recorded_from_position <= m.known_to AND r.valid_from <= m.until
       AND (r.valid_to IS NULL OR r.valid_to > m.start OR r.valid_to_known_position > m.known_from)
 )
-SELECT m.position, m.as_of, NULL::bigint AS count, %(uid)s::uuid AS entity_uid, found.*
+SELECT m.position, m.as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+        WHERE stream = 'entity:' || %(uid)s::uuid::text
+          AND (%(known)s::bigint IS NULL OR position <= %(known)s::bigint)) AS parked,
+       NULL::bigint AS count, %(uid)s::uuid AS entity_uid, found.*
 FROM moment m
 LEFT JOIN (
     SELECT detail_type, value, entity_type, valid_from, valid_to,

@@ -6,7 +6,10 @@ WITH moment AS MATERIALIZED (
     SELECT v.* FROM entity_detail_version v, moment
     WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
 )
-SELECT c.position, c.now AS as_of, c.now,
+SELECT c.position, c.now AS as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+        WHERE stream = 'entity:' || %(uid)s::uuid::text) AS parked,
+       c.now,
        h.last_event_id, h.change_points - (SELECT count(*) FROM unnest(h.schedule) AS t (instant) WHERE instant > c.now),
        CASE WHEN e.valid_to <= c.now THEN e.valid_to
             WHEN h.entity_uid IS NOT NULL

@@ -1,6 +1,9 @@
 -- One entity at an instant: the last version begun by then, ended or not, and the details of the instant;
 -- for ReadModel.entity.
-SELECT c.position, %(as_of)s::timestamptz AS as_of, greatest(now(), c.recorded_at, c.clock_at) AS now,
+SELECT c.position, %(as_of)s::timestamptz AS as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+        WHERE stream = 'entity:' || %(uid)s::uuid::text) AS parked,
+       greatest(now(), c.recorded_at, c.clock_at) AS now,
        NULL::uuid, NULL::bigint,
        CASE WHEN e.valid_to <= %(as_of)s::timestamptz THEN e.valid_to
             WHEN h.entity_uid IS NOT NULL

@@ -5,7 +5,10 @@ WITH moment AS MATERIALIZED (
            coalesce(%(as_of)s::timestamptz, greatest(now(), recorded_at, clock_at)) AS as_of
     FROM checkpoint WHERE name = 'read_model'
 )
-SELECT c.position, c.as_of, c.now, NULL::uuid, NULL::bigint,
+SELECT c.position, c.as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+        WHERE stream = 'entity:' || %(uid)s::uuid::text AND position <= %(known)s::bigint) AS parked,
+       c.now, NULL::uuid, NULL::bigint,
        CASE WHEN e.valid_to <= c.as_of THEN e.valid_to
             WHEN NOT EXISTS (SELECT FROM entity_version_known(%(known)s::bigint) f WHERE f.entity_uid = %(uid)s::uuid)
             THEN (SELECT min(f.valid_from) FROM entity_version_superseded f -- retired from its very start on

@@ -4,6 +4,7 @@ SELECT
     coalesce((SELECT position FROM log.event ORDER BY position DESC LIMIT 1), 0) AS head_position,
     (SELECT position FROM checkpoint WHERE name = 'read_model') AS checkpoint,
     (SELECT count(*) FROM parked_event) AS parked,
+    (SELECT count(DISTINCT stream) FROM parked_event) AS parked_streams,
     (SELECT count(*) FROM pg_constraint
      WHERE conname IN ('exclude_overlapping_entities', 'exclude_overlapping_entity_details')
        AND connamespace = 'read_model'::regnamespace AND convalidated) = 2 AS has_constraints,

@@ -19,7 +19,9 @@ WITH page AS (
     ORDER BY h.entity_uid
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
-SELECT c.position, %(as_of)s::timestamptz AS as_of, greatest(now(), c.recorded_at, c.clock_at) AS now,
+SELECT c.position, %(as_of)s::timestamptz AS as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
+       greatest(now(), c.recorded_at, c.clock_at) AS now,
        CASE WHEN %(counted)s::boolean THEN (
            SELECT count(*) FROM entity_version e
            WHERE e.valid_from <= %(as_of)s::timestamptz

@@ -21,6 +21,9 @@ WITH found AS NOT MATERIALIZED (
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
 SELECT c.position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greatest(now(), c.recorded_at, c.clock_at)) AS as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+        WHERE (%(uid)s::uuid IS NULL OR stream = 'entity:' || %(uid)s::uuid::text)
+          AND (%(known)s::bigint IS NULL OR position <= %(known)s::bigint)) AS parked,
        CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
        page.audit_id, page.actor, page.recorded_at, page.entity_uid, page.table_name, page.operation, page.detail_code,
        page.before_value::text, page.after_value::text, page.request_id, page.ip_address, page.user_agent,

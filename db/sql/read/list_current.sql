@@ -23,7 +23,9 @@ WITH moment AS MATERIALIZED (
     ORDER BY valid_from DESC, entity_uid
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
-SELECT c.position, c.now AS as_of, c.now,
+SELECT c.position, c.now AS as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
+       c.now,
        CASE WHEN %(counted)s::boolean THEN
            (SELECT count(*) FROM entity_version WHERE is_current)
            + (SELECT count(*) FROM due)

@@ -57,7 +57,11 @@ WITH versions AS NOT MATERIALIZED (
     SELECT position, coalesce(%(now)s::timestamptz, greatest(now(), recorded_at, clock_at)) AS now
     FROM checkpoint WHERE name = 'read_model'
 )
-SELECT c.position, coalesce(%(as_of)s::timestamptz, c.now) AS as_of, c.now,
+SELECT c.position, coalesce(%(as_of)s::timestamptz, c.now) AS as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+        WHERE stream = 'entity:' || %(uid)s::uuid::text
+          AND (%(known)s::bigint IS NULL OR position <= %(known)s::bigint)) AS parked,
+       c.now,
        CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
        EXISTS (SELECT FROM entity_version WHERE entity_uid = %(uid)s::uuid
                  AND (%(known)s::bigint IS NULL OR recorded_from_position <= %(known)s::bigint))

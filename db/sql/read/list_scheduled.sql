@@ -39,6 +39,9 @@ WITH moment AS MATERIALIZED (
       AND (%(known)s::bigint IS NULL OR r.recorded_from_position <= %(known)s::bigint)
 )
 SELECT c.position, c.as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+        WHERE (%(uid)s::uuid IS NULL OR stream = 'entity:' || %(uid)s::uuid::text)
+          AND (%(known)s::bigint IS NULL OR position <= %(known)s::bigint)) AS parked,
        CASE WHEN %(counted)s::boolean THEN
            (SELECT coalesce(sum(CASE WHEN b.id IS NULL THEN 3
                                      ELSE (b.display_name <> a.display_name)::integer

@@ -21,7 +21,9 @@ WITH found AS NOT MATERIALIZED (
         LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
     ) AS in_order
 )
-SELECT c.position, %(as_of)s::timestamptz AS as_of, greatest(now(), c.recorded_at, c.clock_at) AS now,
+SELECT c.position, %(as_of)s::timestamptz AS as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
+       greatest(now(), c.recorded_at, c.clock_at) AS now,
        CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
        CASE WHEN %(type)s::text IS NOT NULL
                  AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'

@@ -48,7 +48,9 @@ WITH moment AS MATERIALIZED (
         LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
     ) AS in_order
 )
-SELECT c.position, c.now AS as_of, c.now,
+SELECT c.position, c.now AS as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
+       c.now,
        CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM flagged) + (SELECT count(*) FROM due) END AS count,
        CASE WHEN %(type)s::text IS NOT NULL
                  AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'

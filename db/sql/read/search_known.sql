@@ -81,6 +81,8 @@ WITH page AS (
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
 SELECT c.position, %(as_of)s::timestamptz AS as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+        WHERE position <= %(known)s::bigint) AS parked,
        coalesce(%(now)s::timestamptz, greatest(now(), c.recorded_at, c.clock_at)) AS now,
        CASE WHEN %(counted)s::boolean THEN (
            SELECT count(*) FROM entity_version_known(%(known)s::bigint) e
