@@ -38,8 +38,9 @@ async def walk(ask: Ask[Item], asked: Asked, size: int = PAGE_ITEMS) -> Walk[Ite
         while True:
             page = found.items[:size]
             yield page
-            if len(found.items) <= size or found.key is None:
+            if len(found.items) <= size:
                 return
+            assert found.key is not None  # noqa: S101  # a list in pages has one
             following = replace(following, after=found.key(page[-1]))
             found = await ask(following, pinned)
 
