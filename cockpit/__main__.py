@@ -20,13 +20,13 @@ from cockpit import logs
 from cockpit.accounts_cli import token, user
 from cockpit.fixtures import load
 from cockpit.openapi import OutOfDate, render
+from cockpit.rebuild_cli import rebuild
 from cockpit.serve import Parts, bind, run
 from cockpit.services import writers
 from db.accounts import Accounts
 from db.connect import database, prepare
 from db.migrate import MigrationError, migrate
 from db.queries import statement
-from projector.rebuild import rebuild_offline
 from projector.verify import verify
 from projector.worker import NotDirectError
 from shared.core.errors import CockpitError
@@ -41,6 +41,7 @@ cli = typer.Typer(
 )
 cli.add_typer(user, name="user")
 cli.add_typer(token, name="token")
+cli.command()(rebuild)
 console = Console(stderr=True)
 out = Console()
 
@@ -90,25 +91,6 @@ def project() -> None:
     settings = Settings()
     with database(settings) as found:
         run(settings, prepare(found.conninfo, settings), Parts(projector=True), on=None, database=found)
-
-
-@cli.command()
-def rebuild(
-    *,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Empty the read model first; the service is stopped.")
-    ] = False,
-) -> None:
-    """Fold the whole log into the read model again."""
-    if not offline:
-        _fail("Only --offline is there yet: stop the service, then `cockpit rebuild --offline`.")
-    settings = Settings()
-    with database(settings) as found, console.status("Folding the log") as status:
-        dsns = prepare(found.conninfo, settings)
-        position = asyncio.run(
-            rebuild_offline(dsns.of("project"), lambda at: status.update(f"Folding the log: position {at}"))
-        )
-    out.print(f"The read model is folded up to position {position}.")
 
 
 @cli.command("verify")
