@@ -139,11 +139,16 @@ def status() -> None:
         dsns = prepare(found.conninfo, settings)
         with psycopg.connect(dsns.of("read"), row_factory=psycopg.rows.dict_row) as connection:
             known = connection.execute(statement("read/get_health")).fetchone() or {}
+            rebuilding = connection.execute(statement("read/get_rebuild")).fetchone() or {}
     out.print(f"PostgreSQL   {known['postgresql_version']}")
     out.print(f"log          position {known['head_position']}")
     out.print(f"read model   position {known['checkpoint']}, {known['head_position'] - known['checkpoint']} behind")
     out.print(f"parked       {known['parked']} events")
     out.print(f"projector    {'leads' if known['has_projector'] else 'none is running'}")
+    if rebuilding["phase"] is not None:
+        out.print(f"rebuild      {rebuilding['phase']}: {rebuilding['done']} of {rebuilding['total']}")
+    if rebuilding["previous"] is not None:
+        out.print(f"kept         the tables before the last rebuild, at position {rebuilding['previous']}")
 
 
 @cli.command()

@@ -18,7 +18,8 @@ from rich.text import Text
 from db.connect import database, prepare
 from projector import runs
 from projector.comparing import Difference
-from projector.rebuild import Outcome, Rebuilt, RolledBack, perform
+from projector.perform import Outcome, perform
+from projector.rebuild import Rebuilt, RolledBack
 from projector.runs import RunKind, Runs
 from projector.sets import PREVIOUS, Sets
 from shared.settings import Settings
@@ -48,7 +49,7 @@ def rebuild(
     kind: RunKind = "check" if check else "rollback" if rollback else "rebuild" if entity is None else "entity"
     settings = Settings()
     with database(settings) as found:
-        conninfo = prepare(found.conninfo, settings).of("project")
+        conninfo = runs.own(prepare(found.conninfo, settings).of("project"))
         with psycopg.connect(conninfo, autocommit=True) as connection, _progress() as tell:
             doing = Runs(connection, tell)
             doing.take()

@@ -12,11 +12,13 @@ from msgspec import Struct
 from db.accounts import Accounts
 from db.pool import Dsns, make_pool
 from db.waiting import Waiter
+from read_side.projections import Projections
 from read_side.queries import ReadModel
 from write_side.admission import Admission
 from write_side.batcher import Batcher
 from write_side.event_store import EventStore
 from write_side.handler import Handler
+from write_side.rebuilds import Rebuilds
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -27,6 +29,7 @@ class Writers(Struct, frozen=True):
 
     handler: Handler
     accounts: Accounts
+    rebuilds: Rebuilds
 
 
 class Readers(Struct, frozen=True):
@@ -34,6 +37,7 @@ class Readers(Struct, frozen=True):
 
     read_model: ReadModel
     accounts: Accounts
+    projections: Projections
 
 
 def clock() -> datetime:
@@ -51,7 +55,9 @@ async def writers(dsns: Dsns, settings: Settings) -> AsyncIterator[Writers]:
         batcher.start()
         try:
             yield Writers(
-                Handler(store, batcher, admission, clock), Accounts(pool, login_failures=settings.login_failures)
+                Handler(store, batcher, admission, clock),
+                Accounts(pool, login_failures=settings.login_failures),
+                Rebuilds(pool),
             )
         finally:
             await batcher.stop()
@@ -61,7 +67,8 @@ async def writers(dsns: Dsns, settings: Settings) -> AsyncIterator[Writers]:
 async def readers(dsns: Dsns, settings: Settings, waiter: Waiter) -> AsyncIterator[Readers]:
     """Yield the query side."""
     async with make_pool(dsns.of("read"), settings.pool_size) as pool:
-        yield Readers(ReadModel(pool, settings.page_size, settings.wait_seconds, waiter), Accounts(pool))
+        read_model = ReadModel(pool, settings.page_size, settings.wait_seconds, waiter)
+        yield Readers(read_model, Accounts(pool), Projections(pool))
 
 
 @asynccontextmanager

@@ -5,11 +5,9 @@ Reads and writes go on throughout. Ended at any moment it leaves a set that nobo
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
-from uuid import UUID
 
 import psycopg
 from msgspec import Struct
@@ -18,7 +16,6 @@ from db.queries import statement
 from projector.comparing import Difference, compare
 from projector.following import Follower, following
 from projector.loading import load
-from projector.refold import Refolded, refold
 from projector.sets import LIVE, NEXT, NOT_AS_FAR, PREVIOUS, Checkpoint, NotKept, Planned, Sets
 from projector.worker import LEADER_LOCK
 from shared.core.errors import CockpitError
@@ -42,13 +39,6 @@ class NoSwitch(CockpitError):
         self.seconds, self.reason = seconds, reason
 
 
-class NoEntity(CockpitError):
-    """The log has no entity {entity_uid}."""
-
-    def __init__(self, entity_uid: UUID) -> None:
-        self.entity_uid = entity_uid
-
-
 class Rebuilt(Struct, frozen=True):
     """What a rebuild came to: up to which position (so many events), how many rows, and where the live set differed.
 
@@ -68,9 +58,6 @@ class RolledBack(Struct, frozen=True):
 
     position: int
     seconds: float
-
-
-Outcome = Rebuilt | RolledBack | Refolded
 
 
 class Rebuild:
@@ -131,14 +118,13 @@ class Rebuild:
 
     def _catch_up(self, follower: Follower) -> None:
         """Bring a set near the live one."""
-        goal = self._goal()
+        start, goal = follower.position, self._goal()
 
         def told(position: int) -> None:
-            self._tell("catch_up", position, goal)
+            self._tell("catch_up", position - start, max(goal, position) - start)
 
-        told(follower.position)
+        told(start)
         self._come_near(follower, told)
-        told(follower.position)
 
     def _come_near(self, follower: Follower, told: Callable[[int], None] = lambda _: None) -> None:
         while (goal := self._goal()) - follower.position > SMALL_GAP:
@@ -208,38 +194,6 @@ class Rebuild:
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._started, 3)
-
-
-def perform(connection: psycopg.Connection[Any], conninfo: str, runs: Runs, run: Run) -> Outcome:
-    """Do what a run is for, and write down what came of it, or why nothing did."""
-    try:
-        outcome: Outcome
-        if run.kind == "entity":
-            outcome = _refold(conninfo, run)
-        elif run.kind == "rollback":
-            outcome = Rebuild(connection, conninfo, runs, run).roll_back()
-        else:
-            outcome = Rebuild(connection, conninfo, runs, run).rebuild(switch=run.kind == "rebuild")
-    except BaseException as error:
-        if not connection.broken:
-            runs.finish(run, error=str(error) or type(error).__name__)
-        raise
-    runs.finish(run, outcome)
-    return outcome
-
-
-def _refold(conninfo: str, run: Run) -> Refolded:
-    """Make one entity anew. Raises NoEntity."""
-
-    async def work(uid: UUID) -> Refolded | None:
-        async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
-            return await refold(connection, uid)
-
-    assert run.entity_uid is not None  # noqa: S101  # a constraint of the table of runs
-    refolded = asyncio.run(work(run.entity_uid))
-    if refolded is None:
-        raise NoEntity(run.entity_uid)
-    return refolded
 
 
 def _patiently(do: Callable[[], Answer]) -> Answer:

@@ -9,9 +9,10 @@ from uuid import UUID
 
 import psycopg
 from msgspec import Struct, json
+from psycopg.conninfo import make_conninfo
 
 from db.queries import statement
-from shared.core.errors import CockpitError
+from shared.core.errors import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 LOCK = (4011, 4)
+CHANNEL = "cockpit_rebuild"
+DSN_VARIABLE = "COCKPIT_REBUILD_DSN"
+"""Where a process that does a run finds the database: arguments can be read by everybody on the machine."""
 LOCK_SECONDS = 5.0
 LOCK_POLL_SECONDS = 0.1
 TELL_SECONDS = 0.5
@@ -30,8 +34,9 @@ RunKind = Literal["rebuild", "check", "rollback", "entity"]
 Phase = Literal["requested", "load", "index", "catch_up", "compare", "switch", "done", "failed"]
 
 
-class UnderWay(CockpitError):
-    """The read model is being rebuilt already: see how far it is with `cockpit status`, or end that first."""
+def own(conninfo: str) -> str:
+    """Return the same conninfo for a connection that does runs: it is no sign that a projector lives."""
+    return make_conninfo(conninfo, application_name="cockpit-rebuild")
 
 
 class Run(Struct, frozen=True):

@@ -68,6 +68,7 @@ TAGS = {
     "time": "What there was at an instant, and what changed between two.",
     "audit": "Who changed what.",
     "types": "The types that entities and details may have.",
+    "projections": "The tables that follow from the log, and how they are made anew.",
     "auth": "Tokens.",
     "health": "How the service is.",
 }
@@ -78,6 +79,7 @@ SECURITY_SCHEMES = {
 PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "entity_uid": {"schema": {**TEXT, "format": "uuid"}, "description": "The entity."},
     "code": {"schema": TEXT, "description": "The code of the type."},
+    "name": {"schema": {**TEXT, "pattern": "^read_model$"}, "description": "The projection."},
 }
 
 

@@ -31,6 +31,7 @@ STATUS: dict[type[errors.CockpitError], int] = {
     errors.AlreadyCancelled: 409,
     errors.GivesExistence: 409,
     errors.Nameless: 409,
+    errors.UnderWay: 409,
     errors.PreconditionFailed: 412,
     errors.KeyReused: 422,
     errors.PreconditionRequired: 428,

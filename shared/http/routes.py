@@ -65,7 +65,14 @@ def operation(
     `anonymous`: where reads are public, no token is needed. `headers` names those of its requests, `gives` those of its
     answers. What answers JSON refuses a client that does not accept JSON with 406.
     """
-    told = {200: "The answer.", 201: "Made.", 204: "Done.", 304: "The client holds it already.", 503: "Not well."}
+    told = {
+        200: "The answer.",
+        201: "Made.",
+        202: "Taken on.",
+        204: "Done.",
+        304: "The client holds it already.",
+        503: "Not well.",
+    }
     extra: dict[str, Any] = {
         "parameters": openapi.parameters(path, query, headers),
         "responses": {

@@ -27,8 +27,9 @@ OPERATIONS = {
 LOG_IN = "POST /api/v1/auth/token"
 LOG_OUT = "DELETE /api/v1/auth/token"
 HEALTH = {"GET /ping", "GET /livez", "GET /readyz"}
-READS = {name for name in OPERATIONS if name.startswith("GET ")} - HEALTH
-COMMANDS = OPERATIONS.keys() - READS - HEALTH - {LOG_IN, LOG_OUT}
+REBUILD, PROJECTIONS = "POST /api/v1/projections/{name}/rebuild", "GET /api/v1/projections"
+READS = {name for name in OPERATIONS if name.startswith("GET ")} - HEALTH - {PROJECTIONS}
+COMMANDS = OPERATIONS.keys() - READS - HEALTH - {LOG_IN, LOG_OUT, REBUILD, PROJECTIONS}
 
 
 def _statuses(name: str) -> set[int]:
@@ -162,6 +163,15 @@ def test_a_token_is_given_for_json_and_for_forms_and_attempts_are_limited() -> N
     assert _statuses(LOG_IN) == {200, 400, 406, 413, 415, 429, 503}
     assert _statuses(LOG_OUT) == {204, 400, 401, 406, 503}
     assert "security" not in OPERATIONS[LOG_IN]
+
+
+def test_a_rebuild_is_taken_on_by_administrators_and_told_about_elsewhere() -> None:
+    assert _statuses(REBUILD) == {202, 400, 401, 403, 404, 406, 409, 413, 415, 503}
+    assert "Location" in _headers(REBUILD, 202)
+    assert {"admin"} == {
+        scope for way in OPERATIONS[REBUILD]["security"] for scopes in way.values() for scope in scopes
+    }
+    assert {} not in OPERATIONS[PROJECTIONS]["security"]
 
 
 def test_who_must_wait_is_told_how_long() -> None:

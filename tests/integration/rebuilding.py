@@ -10,8 +10,9 @@ from uuid import UUID
 import psycopg
 
 from db.pool import Dsns
-from projector.rebuild import Outcome, Rebuilt, perform
-from projector.runs import Progress, RunKind, Runs
+from projector.perform import Outcome, perform
+from projector.rebuild import Rebuilt
+from projector.runs import Progress, RunKind, Runs, own
 
 Tell = Callable[[Progress], None]
 
@@ -20,7 +21,7 @@ def done(
     conninfo: str, kind: RunKind = "rebuild", tell: Tell = lambda _: None, entity: UUID | None = None, dsn: str = ""
 ) -> Outcome:
     """Do a run to its end."""
-    dsn = dsn or Dsns(conninfo).of("project")
+    dsn = own(dsn or Dsns(conninfo).of("project"))
     with psycopg.connect(dsn, autocommit=True) as connection:
         runs = Runs(connection, tell)
         runs.take()
