@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -52,6 +52,13 @@ class BrokenLog(CockpitError):
         self.position, self.fault = position, fault
 
 
+class BrokenObject(CockpitError):
+    """The {kind} {name} {fault}: `cockpit rebuild` makes those of the read model anew."""
+
+    def __init__(self, kind: str, name: str, fault: str) -> None:
+        self.kind, self.name, self.fault = kind, name, fault
+
+
 class Verified(Struct, frozen=True):
     """What was found right: the checkpoint, how many events there are up to it, rows compared, events parked."""
 
@@ -62,17 +69,39 @@ class Verified(Struct, frozen=True):
 
 
 def verify(conninfo: str) -> Verified:
-    """Compare everything up to the checkpoint. Raises BrokenLog or Different at the first difference."""
+    """Compare everything up to the checkpoint.
+
+    Raises BrokenLog, Different or BrokenObject at the first difference, in this order but for a table that is missing.
+    """
     with psycopg.connect(conninfo) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        broken = connection.execute(statement("projector/find_broken_event")).fetchone()
-        if broken is not None:
-            raise BrokenLog(*broken)
-        checkpoint = connection.execute(statement("projector/read_checkpoint")).fetchone()
-        position, clock_at, _ = checkpoint or (0, datetime.min.replace(tzinfo=UTC), 0)
+        broken_object = connection.execute(statement("projector/find_broken_object")).fetchone()
+        if broken_object is not None and (broken_object[0], broken_object[2]) == ("table", "is missing"):
+            raise BrokenObject(*broken_object)
+        for name in ("find_broken_event", "find_broken_stream"):
+            broken = connection.execute(statement(f"projector/{name}")).fetchone()
+            if broken is not None:
+                raise BrokenLog(*broken)
+        position, clock_at = _checkpoint(connection)
         positions = connection.cursor(row_factory=scalar_row)
         parked = set(positions.execute(statement("projector/read_parked_positions")).fetchall())
-        return _compare(connection, position, parked, clock_at)
+        verified = _compare(connection, position, parked, clock_at)
+        if broken_object is not None:
+            raise BrokenObject(*broken_object)
+        return verified
+
+
+def _checkpoint(connection: Connection) -> tuple[int, datetime]:
+    """Return the position and the clock of the checkpoint, which the log must bear out."""
+    row = connection.cursor(row_factory=dict_row).execute(statement("projector/check_checkpoint")).fetchone()
+    if row is None:
+        raise Different("checkpoint", "read_model", "name", "this row", None)
+    if row["position"] > row["head"]:
+        raise Different("checkpoint", "read_model", "position", f"no event after {row['head']}", row["position"])
+    for column, expected in (("recorded_at", row["was_recorded_at"]), ("retired", False)):
+        if row[column] != expected:
+            raise Different("checkpoint", "read_model", column, expected, row[column])
+    return row["position"], row["clock_at"]
 
 
 def _compare(connection: Connection, position: int, parked: set[int], clock: datetime) -> Verified:
