@@ -23,13 +23,13 @@ from cockpit.export_cli import export_command, import_command
 from cockpit.fixtures import load
 from cockpit.openapi import OutOfDate, render
 from cockpit.parked_cli import parked
+from cockpit.rebuild_cli import rebuild
 from cockpit.serve import Parts, bind, run
 from cockpit.services import writers
 from db.accounts import Accounts
 from db.connect import database, prepare
 from db.migrate import MigrationError, migrate
 from db.queries import statement
-from projector.rebuild import rebuild_offline
 from projector.verify import verify
 from projector.worker import NotDirectError
 from shared.core.errors import CockpitError
@@ -49,6 +49,7 @@ cli.command("backup")(backup_command)
 cli.command("restore")(restore_command)
 cli.command("export")(export_command)
 cli.command("import")(import_command)
+cli.command()(rebuild)
 console = Console(stderr=True)
 out = Console()
 
@@ -100,25 +101,6 @@ def project() -> None:
         run(settings, prepare(found.conninfo, settings), Parts(projector=True), on=None, database=found)
 
 
-@cli.command()
-def rebuild(
-    *,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Empty the read model first; the service is stopped.")
-    ] = False,
-) -> None:
-    """Fold the whole log into the read model again."""
-    if not offline:
-        _fail("Only --offline is there yet: stop the service, then `cockpit rebuild --offline`.")
-    settings = Settings()
-    with database(settings) as found, console.status("Folding the log") as status:
-        dsns = prepare(found.conninfo, settings)
-        position = asyncio.run(
-            rebuild_offline(dsns.of("project"), lambda at: status.update(f"Folding the log: position {at}"))
-        )
-    out.print(f"The read model is folded up to position {position}.")
-
-
 @cli.command("verify")
 def verify_command() -> None:
     """Compare the read model with a fresh fold of the log, and the log with its chain; exit 1 where they differ."""
@@ -165,12 +147,17 @@ def status() -> None:
         dsns = prepare(found.conninfo, settings)
         with psycopg.connect(dsns.of("read"), row_factory=psycopg.rows.dict_row) as connection:
             known = connection.execute(statement("read/get_health")).fetchone() or {}
+            rebuilding = connection.execute(statement("read/get_rebuild")).fetchone() or {}
     out.print(f"PostgreSQL   {known['postgresql_version']}")
     out.print(f"log          position {known['head_position']}")
     out.print(f"read model   position {known['checkpoint']}, {known['head_position'] - known['checkpoint']} behind")
     of = f" of {known['parked_streams']} streams: cockpit parked list" if known["parked"] else ""
     out.print(f"parked       {known['parked']} events{of}")
     out.print(f"projector    {'leads' if known['has_projector'] else 'none is running'}")
+    if rebuilding["phase"] is not None:
+        out.print(f"rebuild      {rebuilding['phase']}: {rebuilding['done']} of {rebuilding['total']}")
+    if rebuilding["previous"] is not None:
+        out.print(f"kept         the tables before the last rebuild, at position {rebuilding['previous']}")
 
 
 @cli.command()

@@ -21,7 +21,7 @@ from read_side.api.router import router as read_router
 from shared.http import openapi, problem
 from shared.http.context import Surroundings
 from shared.http.own_writes import OwnWrites
-from write_side.api import auth, entities, parked, types
+from write_side.api import auth, entities, parked, projections, types
 from write_side.api.commands import Writing
 
 if TYPE_CHECKING:
@@ -59,9 +59,11 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
                 reading = await stack.enter_async_context(readers(dsns, settings, waiter))
                 app.state.read, app.state.feed = reading.read_model, reading.feed
                 app.state.authenticate = reading.accounts.look_up
+                app.state.projections = reading.projections
             if "write" in served:
                 writing = await stack.enter_async_context(writers(dsns, settings))
                 app.state.accounts, app.state.authenticate = writing.accounts, writing.accounts.look_up
+                app.state.rebuilds = writing.rebuilds
                 app.state.write = Writing(
                     handler=writing.handler,
                     skipper=writing.skipper,
@@ -110,7 +112,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
 def _route(app: FastAPI, served: set[str]) -> None:
     """Add the resources of each side, and the pages that need both."""
     if "write" in served:
-        for resource in (auth, entities, types, parked):
+        for resource in (auth, entities, types, parked, projections):
             app.include_router(resource.router, prefix=API)
     if "read" in served:
         app.include_router(read_router)

@@ -13,11 +13,13 @@ from db.accounts import Accounts
 from db.pool import Dsns, make_pool
 from db.waiting import Waiter
 from read_side.feed import Feed
+from read_side.projections import Projections
 from read_side.queries import ReadModel
 from write_side.admission import Admission
 from write_side.batcher import Batcher
 from write_side.event_store import EventStore
 from write_side.handler import Handler
+from write_side.rebuilds import Rebuilds
 from write_side.skipping import Skipper
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class Writers(Struct, frozen=True):
     handler: Handler
     skipper: Skipper
     accounts: Accounts
+    rebuilds: Rebuilds
 
 
 class Readers(Struct, frozen=True):
@@ -38,6 +41,7 @@ class Readers(Struct, frozen=True):
     read_model: ReadModel
     feed: Feed
     accounts: Accounts
+    projections: Projections
 
 
 def clock() -> datetime:
@@ -58,6 +62,7 @@ async def writers(dsns: Dsns, settings: Settings) -> AsyncIterator[Writers]:
                 Handler(store, batcher, admission, clock),
                 Skipper(store, batcher, admission),
                 Accounts(pool, login_failures=settings.login_failures),
+                Rebuilds(pool),
             )
         finally:
             await batcher.stop()
@@ -68,7 +73,7 @@ async def readers(dsns: Dsns, settings: Settings, waiter: Waiter) -> AsyncIterat
     """Yield the query side."""
     async with make_pool(dsns.of("read"), settings.pool_size) as pool:
         read_model = ReadModel(pool, settings.page_size, settings.wait_seconds, waiter)
-        yield Readers(read_model, Feed(pool, waiter), Accounts(pool))
+        yield Readers(read_model, Feed(pool, waiter), Accounts(pool), Projections(pool))
 
 
 @asynccontextmanager

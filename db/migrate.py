@@ -61,6 +61,8 @@ def _apply(connection: psycopg.Connection[Any]) -> list[str]:
             connection.execute(
                 "INSERT INTO public.cockpit_migration (name, digest) VALUES (%s, %s)", (path.name, _digest(text))
             )
+            if connection.execute("SELECT to_regprocedure('projection.remember()')").fetchone() != (None,):
+                connection.execute("SELECT projection.remember()")
         done.append(path.name)
     return done
 

@@ -6,36 +6,33 @@ All of it sees one snapshot, so a projector may go on meanwhile. Memory follows 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 import psycopg
 from msgspec import Struct
-from msgspec.structs import asdict
 from psycopg.rows import dict_row, scalar_row
 
 from db.queries import statement
+from projector.contents import KEYS, contents
 from projector.replay import replay
-from projector.rows import HEAD, Writes, claim_row, type_columns
+from projector.rows import Writes
 from shared.core.errors import CockpitError
-from shared.core.events import Kind, RegistryEvent
-from shared.core.rows import DetailVersion, EntityVersion, Row, Superseded
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 PORTION_EVENTS = 2000
-KEYS = {
-    "entity_head": "entity_uid",
-    "entity_version": "id",
-    "entity_version_superseded": "id",
-    "entity_detail_version": "id",
-    "entity_detail_version_superseded": "id",
-    "audit_entry": "audit_id",
-    "external_key": "position",
-    "entity_type": "code",
-    "detail_type": "code",
+TYPES = {"entity_type", "detail_type"}
+COMPARED = {
+    "entity_head",
+    "entity_version",
+    "entity_version_superseded",
+    "entity_detail_version",
+    "entity_detail_version_superseded",
+    "audit_entry",
+    "external_key",
+    *TYPES,
 }
+"""The tables that are compared cell by cell; parked events are by their positions."""
 
 Cells = dict[str, Any]
 Connection = psycopg.Connection[Any]
@@ -55,6 +52,13 @@ class BrokenLog(CockpitError):
         self.position, self.fault = position, fault
 
 
+class BrokenObject(CockpitError):
+    """The {kind} {name} {fault}: `cockpit rebuild` makes those of the read model anew."""
+
+    def __init__(self, kind: str, name: str, fault: str) -> None:
+        self.kind, self.name, self.fault = kind, name, fault
+
+
 class Verified(Struct, frozen=True):
     """What was found right: the checkpoint, how many events there are up to it, rows compared, events parked."""
 
@@ -65,22 +69,43 @@ class Verified(Struct, frozen=True):
 
 
 def verify(conninfo: str) -> Verified:
-    """Compare everything up to the checkpoint. Raises BrokenLog or Different at the first difference."""
+    """Compare everything up to the checkpoint.
+
+    Raises BrokenLog, Different or BrokenObject at the first difference, in this order but for a table that is missing.
+    """
     with psycopg.connect(conninfo) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        broken = connection.execute(statement("projector/find_broken_event")).fetchone()
-        if broken is not None:
-            raise BrokenLog(*broken)
-        checkpoint = connection.execute(statement("projector/read_checkpoint")).fetchone()
-        position, clock_at, _ = checkpoint or (0, datetime.min.replace(tzinfo=UTC), 0)
+        broken_object = connection.execute(statement("projector/find_broken_object")).fetchone()
+        if broken_object is not None and (broken_object[0], broken_object[2]) == ("table", "is missing"):
+            raise BrokenObject(*broken_object)
+        for name in ("find_broken_event", "find_broken_stream"):
+            broken = connection.execute(statement(f"projector/{name}")).fetchone()
+            if broken is not None:
+                raise BrokenLog(*broken)
+        position, clock_at = _checkpoint(connection)
         positions = connection.cursor(row_factory=scalar_row)
         parked = set(positions.execute(statement("projector/read_parked_positions")).fetchall())
-        return _compare(connection, position, parked, clock_at)
+        verified = _compare(connection, position, parked, clock_at)
+        if broken_object is not None:
+            raise BrokenObject(*broken_object)
+        return verified
+
+
+def _checkpoint(connection: Connection) -> tuple[int, datetime]:
+    """Return the position and the clock of the checkpoint, which the log must bear out."""
+    row = connection.cursor(row_factory=dict_row).execute(statement("projector/check_checkpoint")).fetchone()
+    if row is None:
+        raise Different("checkpoint", "read_model", "name", "this row", None)
+    if row["position"] > row["head"]:
+        raise Different("checkpoint", "read_model", "position", f"no event after {row['head']}", row["position"])
+    for column, expected in (("recorded_at", row["was_recorded_at"]), ("retired", False)):
+        if row[column] != expected:
+            raise Different("checkpoint", "read_model", column, expected, row[column])
+    return row["position"], row["clock_at"]
 
 
 def _compare(connection: Connection, position: int, parked: set[int], clock: datetime) -> Verified:
     totals: Counter[str] = Counter()
-    types: dict[Kind, dict[str, Cells]] = {kind: {} for kind in Kind}
     events = 0
     with connection.cursor("verify", binary=True) as cursor:
         cursor.itersize = 2000
@@ -93,12 +118,8 @@ def _compare(connection: Connection, position: int, parked: set[int], clock: dat
                 parked.remove(event.position)
                 totals["parked_event"] += 1
             _compare_portion(connection, portion.writes, clock, totals)
-            for said in portion.writes.registry:
-                _fold_type(types[said.kind], said)
     if parked:
         raise Different("parked_event", min(parked), "position", "this event can be folded", "parked")
-    for kind, expected in types.items():
-        _compare_rows(connection, f"{kind}_type", expected.values(), {}, totals)
     counted = connection.cursor(row_factory=dict_row).execute(statement("projector/count_rows")).fetchone() or {}
     for table, count in counted.items():
         if count != totals[table]:
@@ -107,48 +128,18 @@ def _compare(connection: Connection, position: int, parked: set[int], clock: dat
 
 
 def _compare_portion(connection: Connection, writes: Writes, clock: datetime, totals: Counter[str]) -> None:
-    uids = {"uids": list(writes.heads)}
-    tables: dict[str, Iterable[Cells]] = {
-        "entity_head": [
-            {**{name: getattr(timeline, name) for name in HEAD}, "schedule": list(timeline.schedule)}
-            for timeline in writes.heads.values()
-        ],
-        "audit_entry": map(asdict, writes.audit),
-    }
-    for cls, table in ((EntityVersion, "entity_version"), (DetailVersion, "entity_detail_version")):
-        tables[table] = [_cells(row, clock) for row in writes.opened.values() if isinstance(row, cls)]
-        tables[f"{table}_superseded"] = [
-            _superseded_cells(change) for change in writes.superseded.values() if isinstance(change.row, cls)
-        ]
-    for table, rows in tables.items():
-        _compare_rows(connection, table, rows, uids, totals)
-    positions = {"positions": [recorded.position for recorded in writes.claims]}
-    _compare_rows(connection, "external_key", map(claim_row, writes.claims), positions, totals)
-
-
-def _cells(row: Row, clock: datetime) -> Cells:
-    """Return a row as its table has it."""
-    return {**asdict(row), **_search_name(row), "is_current": row.covers(clock)}
-
-
-def _superseded_cells(change: Superseded) -> Cells:
-    """Return a row as the table of superseded ones has it."""
-    cells = {**asdict(change.row), **_search_name(change.row), "recorded_to_position": change.recorded_to_position}
-    del cells["asserted_to"]
-    return cells
-
-
-def _search_name(row: Row) -> Cells:
-    return {"search_name": row.display_name.casefold()} if isinstance(row, EntityVersion) else {}
-
-
-def _fold_type(types: dict[str, Cells], event: RegistryEvent) -> None:
-    said = {column: value for column, value in type_columns(event).items() if value is not None}
-    types[event.code] = {**types.get(event.code, {}), **said}
+    uids = list(writes.heads)
+    positions = [recorded.position for recorded in writes.claims]
+    for content in contents(writes, clock):
+        rows = [dict(zip(content.columns, row, strict=True)) for row in content.rows]
+        if content.table not in COMPARED or (content.table in TYPES and not writes.registry):
+            continue
+        parameters = {"uids": uids, "positions": positions}
+        _compare_rows(connection, content.table, rows, parameters, totals)
 
 
 def _compare_rows(
-    connection: Connection, table: str, expected: Iterable[Cells], parameters: Cells, totals: Counter[str]
+    connection: Connection, table: str, expected: Sequence[Cells], parameters: Cells, totals: Counter[str]
 ) -> None:
     """Raise Different at the first cell of a table, by key, that is not as expected."""
     key = KEYS[table]

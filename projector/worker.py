@@ -13,6 +13,7 @@ import structlog
 from db.queries import statement
 from projector.batch import Fenced, Projection
 from projector.refold import refold_stream
+from projector.requested import Requested
 
 if TYPE_CHECKING:
     from db.pool import Connection
@@ -97,6 +98,7 @@ class Worker:
         """Fold batch after batch. The wake flag is cleared before a read, so that no event slips between the two."""
         wake = Wake()
         listener = asyncio.create_task(_listen(listening, wake), name="projector-listener")
+        requested = asyncio.create_task(Requested(self._conninfo, self._poll_seconds).run(), name="projector-requested")
         try:
             projection = await Projection.open(working)
             while not self._stopping.is_set():
@@ -116,7 +118,8 @@ class Worker:
                 await self._wait(wake, listener, seconds)
         finally:
             listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
+            requested.cancel()
+            await asyncio.gather(listener, requested, return_exceptions=True)
 
     async def _advance(self, projection: Projection) -> bool:
         """Fold one batch and log it; False when there was nothing to fold."""

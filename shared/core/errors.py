@@ -172,6 +172,12 @@ class PreconditionRequired(CockpitError):
     code = "precondition_required"
 
 
+class UnderWay(CockpitError):
+    """The read model is being rebuilt already: wait until that is done."""
+
+    code = "under_way"
+
+
 @dataclass(eq=False)
 class KeyReused(CockpitError):
     """This Idempotency-Key was used before with another request."""

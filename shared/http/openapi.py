@@ -79,6 +79,7 @@ TAGS = {
     "audit": "Who changed what.",
     "types": "The types that entities and details may have.",
     "parked": "What cannot be folded, and what to do about it.",
+    "projections": "The tables that follow from the log, and how they are made anew.",
     "auth": "Tokens.",
     "health": "How the service is.",
 }
@@ -90,6 +91,7 @@ PATH_PARAMETERS: dict[str, dict[str, Any]] = {
     "entity_uid": {"schema": {**TEXT, "format": "uuid"}, "description": "The entity."},
     "code": {"schema": TEXT, "description": "The code of the type."},
     "position": {"schema": WHOLE, "description": "The position of the event in the log."},
+    "name": {"schema": {**TEXT, "pattern": "^read_model$"}, "description": "The projection."},
 }
 
 

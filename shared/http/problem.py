@@ -36,6 +36,7 @@ STATUS: dict[type[errors.CockpitError], int] = {
     errors.CanBeFolded: 409,
     errors.BehindParked: 409,
     errors.NotSkippable: 409,
+    errors.UnderWay: 409,
     errors.PreconditionFailed: 412,
     errors.KeyReused: 422,
     errors.PreconditionRequired: 428,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from shared.core.rows import DetailVersion, EntityVersion
 
@@ -65,6 +65,42 @@ class TypeOut(Struct):
     name: str
     description: str
     is_active: bool
+
+
+Json = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
+"""A JSON object as it stands in the database."""
+
+
+class RunOut(Struct):
+    """A run that makes rows anew: who asked, what for, how far it is, and what came of it.
+
+    `done` of `total` is about the phase it is in: events, objects of the database, or rows. `seconds_left` is how long
+    this phase will take at its `rate` a second. `result` is there when it is done, `error` when it has failed.
+    """
+
+    id: int
+    kind: Literal["rebuild", "check", "rollback", "entity"]
+    entity_uid: UUID | None
+    requested_by: str
+    requested_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+    attempts: int
+    phase: Literal["requested", "load", "index", "catch_up", "compare", "switch", "done", "failed"]
+    done: int
+    total: int
+    rate: float | None
+    seconds_left: float | None
+    result: Json
+    error: str | None
+
+
+def run_out(*columns: Any) -> RunOut:  # noqa: ANN401  # a row, whose statement has the order of the shape
+    """Return the shape of a run's row, which has no `seconds_left` yet."""
+    *told, done, total, rate, result, error = columns
+    left = round((total - done) / rate, 1) if rate else None
+    raw = Raw(b"null" if result is None else result.encode())
+    return RunOut(*told, done, total, rate and round(rate, 1), left, raw, error)  # type: ignore[call-arg]
 
 
 def entity_out(entity: EntityVersion, details: Iterable[DetailVersion], now: datetime) -> EntityOut:

@@ -30,8 +30,9 @@ HEALTH = {"GET /ping", "GET /livez", "GET /readyz"}
 FEED = {"GET /api/v1/events", "GET /api/v1/events/stream"}
 """They read the log, not the read model: there is no instant and no belief to ask about."""
 RETRY = "POST /api/v1/parked/{position}/retry"
-READS = {name for name in OPERATIONS if name.startswith("GET ")} - HEALTH - FEED
-COMMANDS = OPERATIONS.keys() - READS - HEALTH - FEED - {LOG_IN, LOG_OUT, RETRY}
+REBUILD, PROJECTIONS = "POST /api/v1/projections/{name}/rebuild", "GET /api/v1/projections"
+READS = {name for name in OPERATIONS if name.startswith("GET ")} - HEALTH - FEED - {PROJECTIONS}
+COMMANDS = OPERATIONS.keys() - READS - HEALTH - FEED - {LOG_IN, LOG_OUT, RETRY, REBUILD, PROJECTIONS}
 NOT_PUBLIC = {"GET /api/v1/audit", "GET /api/v1/parked", "GET /api/v1/parked/{position}"}
 
 
@@ -181,6 +182,15 @@ def test_a_token_is_given_for_json_and_for_forms_and_attempts_are_limited() -> N
 def test_to_ask_for_a_retry_is_no_command() -> None:
     assert _statuses(RETRY) == {202, 400, 401, 403, 404, 406, 413, 415, 503}
     assert OPERATIONS[RETRY]["security"] == [{"token": ["admin"]}, {"bearer": ["admin"]}]
+
+
+def test_a_rebuild_is_taken_on_by_administrators_and_told_about_elsewhere() -> None:
+    assert _statuses(REBUILD) == {202, 400, 401, 403, 404, 406, 409, 413, 415, 503}
+    assert "Location" in _headers(REBUILD, 202)
+    assert {"admin"} == {
+        scope for way in OPERATIONS[REBUILD]["security"] for scopes in way.values() for scope in scopes
+    }
+    assert {} not in OPERATIONS[PROJECTIONS]["security"]
 
 
 def test_who_must_wait_is_told_how_long() -> None:

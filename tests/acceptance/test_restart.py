@@ -38,7 +38,7 @@ def test_ids_hashes_and_answers_are_stable_across_restart_and_rebuild(
             service.write("DELETE", f"entities/{uid}")
             service.write("POST", f"entities/{uid}/reopen", {"display_name": "Back"})
             before = everything(service)
-        rebuilt = command(folder, conninfo, "rebuild", "--offline")
+        rebuilt = command(folder, conninfo, "rebuild")
         assert rebuilt.returncode == 0, rebuilt.stderr
         with serving(folder, conninfo) as service:
             assert everything(service) == before

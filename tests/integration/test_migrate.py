@@ -39,6 +39,7 @@ def empty(clone: Clone) -> Iterator[str]:
             connection.execute("DROP SCHEMA log CASCADE")
             connection.execute("DROP SCHEMA read_model CASCADE")
             connection.execute("DROP SCHEMA auth CASCADE")
+            connection.execute("DROP SCHEMA projection CASCADE")
             connection.execute("DROP EXTENSION btree_gist")
             connection.execute("DROP TABLE cockpit_migration")
         yield conninfo

@@ -9,10 +9,10 @@ import pytest
 
 from db.pool import Dsns
 from db.queries import statement
-from projector.rebuild import rebuild_offline
 from projector.verify import verify
 from tests.integration.parking import anew, parked
 from tests.integration.projecting import Histories, fetch, fold_all, run, tables
+from tests.integration.rebuilding import rebuilt
 
 
 def fold_again(conninfo: str, limit: int) -> None:
@@ -45,14 +45,10 @@ def test_all_ways_to_fold_agree_where_events_are_parked_and_skipped(database: st
     for limit in (1, 3, 1000):
         fold_again(database, limit)
         assert tables(database) == live
-    run(_rebuilt(database))
+    assert rebuilt(database).position == 100
     assert tables(database) == live
     assert verify(Dsns(database).of("project")).parked == len(parked(database))
     histories.skip_all(database)
     run(fold_all(database, chance.randint(1, 5)))
     assert parked(database) == []
     assert verify(Dsns(database).of("project")).parked == 0
-
-
-async def _rebuilt(conninfo: str) -> None:
-    assert await rebuild_offline(Dsns(conninfo).of("project"), lambda _: None) == 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from db.pool import Dsns
-from projector.rebuild import rebuild_offline
 from projector.verify import verify
 from shared.core.events import EntityRevised, EventCancelled, Recorded, Until, entity_stream
 from tests import oracle
@@ -32,6 +30,7 @@ from tests.integration.projecting import (
     tables,
     uid,
 )
+from tests.integration.rebuilding import rebuilt
 
 FUTURE = datetime(2200, 1, 1, tzinfo=UTC)
 
@@ -89,7 +88,7 @@ def test_whatever_the_history_and_the_batches_the_tables_are_what_the_log_says(
             oracle.check(connection)
         assert fetch(database, "SELECT * FROM read_model.parked_event") == []
         piecemeal, right = tables(database), verify(Dsns(database).of("project"))
-        asyncio.run(rebuild_offline(Dsns(database).of("project"), lambda _: None))
+        assert rebuilt(database).differences == []
         assert tables(database) == piecemeal
         assert verify(Dsns(database).of("project")) == right
 

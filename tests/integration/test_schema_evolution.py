@@ -18,7 +18,6 @@ import pytest
 
 from cockpit.services import writers
 from db.pool import Dsns
-from projector.rebuild import rebuild_offline
 from projector.verify import verify
 from shared.core import codec
 from shared.core.errors import CannotFold, CockpitError
@@ -40,6 +39,7 @@ from tests import oracle
 from tests.appending import Append, Stored, append
 from tests.given import day
 from tests.integration.projecting import JOHN, add, fetch, fold_all, revised, tables, uid
+from tests.integration.rebuilding import rebuilt
 from tests.oracle_log import Event as Row
 from tests.oracle_log import read_log
 from write_side.entity import Revise
@@ -182,7 +182,7 @@ def test_the_projector_folds_every_version_fast_and_slow_and_the_log_stays_as_it
     asyncio.run(fold_all(unchecked_database, limit))
     check(unchecked_database)
     folded = tables(unchecked_database)
-    asyncio.run(rebuild_offline(Dsns(unchecked_database).of("project"), lambda _: None))
+    assert rebuilt(unchecked_database).differences == []
     assert tables(unchecked_database) == folded
     assert fetch(unchecked_database, "SELECT e::text FROM log.event e ORDER BY position") == before
 

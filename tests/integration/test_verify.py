@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from db.pool import Dsns
-from projector.verify import BrokenLog, Different, Verified, verify
+from projector.verify import BrokenLog, BrokenObject, Different, Verified, verify
 from shared.core.events import (
     REGISTRY_STREAM,
     EntityRetired,
@@ -93,6 +93,11 @@ def test_one_wrong_cell_in_any_column_is_found(folded: str, table: str) -> None:
                     verified(folded)
                 assert found.value.table == table, (column, str(found.value))
                 connection.execute(sql.SQL("TRUNCATE {0}; INSERT INTO {0} TABLE saved").format(where))
+        aside = sql.Identifier("read_model", "set_aside")
+        with pytest.raises(BrokenObject):
+            verified(folded)
+        connection.execute(sql.SQL("DROP TABLE {}").format(where))
+        connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(aside, sql.Identifier(table)))
     assert verified(folded) == right
 
 
@@ -134,6 +139,78 @@ TAMPERED = {
 def test_an_event_that_was_tampered_with_is_found(folded: str, change: str, position: int, fault: str) -> None:
     tamper(folded, change)
     with pytest.raises(BrokenLog, match=f"Event {position} of the log: .*{fault}"):
+        verified(folded)
+
+
+CHECKPOINT = {
+    "beyond the end of the log": (
+        "UPDATE {} SET position = 99",
+        "checkpoint read_model, position: .*no event after 11",
+    ),
+    "of another instant": ("UPDATE {} SET recorded_at = '2020-01-01'", "checkpoint read_model, recorded_at: "),
+    "that is retired": ("UPDATE {} SET retired = true", "checkpoint read_model, retired: "),
+    "that is gone": ("DELETE FROM {}", "checkpoint read_model, name: "),
+}
+
+
+@pytest.mark.parametrize(("change", "fault"), CHECKPOINT.values(), ids=CHECKPOINT)
+def test_a_checkpoint_that_the_log_does_not_bear_out_is_found(folded: str, change: str, fault: str) -> None:
+    execute(folded, change.format("read_model.checkpoint"))
+    with pytest.raises(Different, match=fault):
+        verified(folded)
+
+
+def test_a_stream_with_a_version_missing_is_found_though_every_link_fits(folded: str) -> None:
+    tamper(
+        folded,
+        "UPDATE {0} e SET version = 2, link = log.link(p.link, e.position, e.event_id, e.stream, 2, e.type,"
+        " e.schema_version, e.effective_at, e.effective_until, e.recorded_at, e.command_id, e.ordinal,"
+        " e.metadata::text, e.payload_digest) FROM {0} p WHERE e.position = 11 AND p.position = 10",
+    )
+    fault = "Event 11 of the log: version 2 of external_key:legacy:42, where version 1 is due"
+    with pytest.raises(BrokenLog, match=fault):
+        verified(folded)
+
+
+OBJECTS = {
+    "a missing index": ("DROP INDEX read_model.entity_version_starts", "index .*entity_version_starts is missing"),
+    "a missing constraint": (
+        "ALTER TABLE read_model.entity_version DROP CONSTRAINT exclude_overlapping_entities",
+        "constraint .*exclude_overlapping_entities is missing",
+    ),
+    "a constraint that is not valid": (
+        (
+            "ALTER TABLE read_model.entity_version DROP CONSTRAINT entity_version_not_empty, ADD CONSTRAINT"
+            " entity_version_not_empty CHECK (valid_from < valid_to) NOT VALID"
+        ),
+        "constraint .*entity_version_not_empty is not valid",
+    ),
+    "a weaker constraint": (
+        (
+            "ALTER TABLE read_model.entity_version DROP CONSTRAINT entity_version_not_empty, ADD CONSTRAINT"
+            " entity_version_not_empty CHECK (valid_from <= valid_to)"
+        ),
+        "constraint .*entity_version_not_empty is not the one",
+    ),
+    "a missing function": ("DROP FUNCTION read_model.rows_of", "function read_model.rows_of.* is missing"),
+    "a missing table": ("DROP TABLE read_model.external_key", "table read_model.external_key is missing"),
+    "a missing trigger": ("DROP TRIGGER event_is_immutable ON log.event", "trigger .*event_is_immutable is missing"),
+    "a trigger that is switched off": (
+        "ALTER TABLE log.event DISABLE TRIGGER event_is_not_truncated",
+        "trigger .*event_is_not_truncated is not valid, or switched off",
+    ),
+    "a function that refuses nothing": (
+        "CREATE OR REPLACE FUNCTION log.refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "function log.refuse_change.* is not the one",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "fault"), OBJECTS.values(), ids=OBJECTS)
+def test_what_the_migrations_made_must_be_there_and_valid(folded: str, change: str, fault: str) -> None:
+    verified(folded)
+    execute(folded, change)
+    with pytest.raises(BrokenObject, match=fault):
         verified(folded)
 
 

@@ -1,0 +1,124 @@
+"""Sets of tables: what the owner's functions do with them, for a projector that may not do it itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, LiteralString
+
+import psycopg
+from msgspec import Struct
+from psycopg import sql
+
+from db.queries import statement
+from projector.contents import KEYS
+from shared.core.errors import CockpitError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+LIVE, NEXT, PREVIOUS = "read_model", "read_model_next", "read_model_previous"
+REFUSED, NOT_AS_FAR, OTHER_SCHEMA = "CK004", "CK005", "CK006"
+"""What the functions raise."""
+
+
+class CannotMakeSet(CockpitError):
+    """{reason}"""  # noqa: D415  # the message is the reason itself
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class NotKept(CockpitError):
+    """There is no set of tables to go back to."""
+
+
+class Checkpoint(Struct, frozen=True):
+    """Where a set stands: its position, the instant is_current is exact at, up to when all is known, its generation."""
+
+    position: int
+    recorded_at: datetime | None
+    clock_at: datetime | None
+    settled_at: datetime | None
+    generation: int
+
+
+class Planned(Struct, frozen=True):
+    """An object that a new set still lacks."""
+
+    ordinal: int
+    kind: str
+    name: str
+
+
+class Sets:
+    """The sets of a database, by way of a connection in autocommit mode."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+
+    def live(self) -> Checkpoint | None:
+        """Return where the live set stands; None where it is of no use: a table is missing, or the checkpoint."""
+        names = [f"{LIVE}.{table}" for table in (*KEYS, "checkpoint")]
+        missing = self._connection.execute(statement("projector/find_missing_table"), {"names": names}).fetchone()
+        return self.checkpoint(LIVE) if missing is None else None
+
+    def checkpoint(self, name: str) -> Checkpoint | None:
+        """Return where a set stands, None where there is none, or it has no checkpoint."""
+        query = sql.SQL(
+            "SELECT position, nullif(recorded_at, '-infinity'), nullif(clock_at, '-infinity'),"
+            " nullif(settled_at, '-infinity'), generation FROM {} WHERE name = 'read_model'"
+        )
+        try:
+            row = self._connection.execute(query.format(sql.Identifier(name, "checkpoint"))).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return None
+        return None if row is None else Checkpoint(*row)
+
+    def begin(self) -> list[Planned]:
+        """Make bare tables, what was left of an earlier attempt dropped first; return what they get once they are full.
+
+        Raises CannotMakeSet.
+        """
+        self._call("SELECT projection.begin_set()")
+        rows = self._connection.execute(statement("projector/list_planned")).fetchall()
+        return [Planned(*row) for row in rows]
+
+    def build(self, planned: Planned) -> None:
+        """Make one object of the new set."""
+        self._call("SELECT projection.build(%s)", planned.ordinal)
+
+    def drop(self, name: str) -> None:
+        """Drop a set, if it is there. Raises CannotMakeSet where something of somebody's hangs on it."""
+        self._call("SELECT projection.drop_set(%s)", name)
+
+    def switch(self, name: str) -> None:
+        """Let a set as far as the live one be the live one, in the caller's transaction. Raises CannotMakeSet."""
+        self._call("SELECT projection.switch(%s)", name)
+
+    def revive(self) -> None:
+        """Let the set that is kept be folded on. Raises CannotMakeSet where a migration has been applied since."""
+        if self._connection.execute(statement("projector/revive_previous")).rowcount != 1:
+            raise CannotMakeSet("A migration has been applied since the set before was live: rebuild instead.")
+
+    @contextmanager
+    def held(self) -> Iterator[Checkpoint | None]:
+        """Hold the live set still for the length of the block, a transaction: the projector waits with its next batch.
+
+        Gives where it stands, None where it has no checkpoint.
+        """
+        with self._connection.transaction():
+            row = None
+            if self.live() is not None:
+                row = self._connection.execute(statement("projector/hold_checkpoint")).fetchone()
+            yield None if row is None else Checkpoint(*row)
+
+    def _call(self, query: LiteralString, *parameters: object) -> None:
+        try:
+            self._connection.execute(query, parameters)
+        except psycopg.DatabaseError as error:
+            if error.sqlstate in {REFUSED, OTHER_SCHEMA}:
+                message = error.diag.message_primary or str(error)
+                raise CannotMakeSet(f"{message[:1].upper()}{message[1:]}.") from error
+            raise
