@@ -26,7 +26,7 @@ from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.roles import ensure_roles
 from tests import oracle
-from tests.fuzz_options import FUZZ, TIME
+from tests.fuzz_options import FUZZ, REPLAY, TIME
 from tests.promises import Watch, is_whole, lists
 
 # How long an example takes is the machine's affair, and no test is timed; on CI what Hypothesis has for it goes on.
@@ -81,6 +81,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--time-over-http", type=int, default=TIME.over_http, help="histories time is checked with over HTTP"
     )
+    parser.addoption("--replay-events", type=int, default=REPLAY.events, help="events that are rebuilt under load")
     parser.addoption("--time-seed", type=int, default=TIME.seed, help="the seed they are drawn with")
 
 
@@ -96,7 +97,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the server once, and watch over the promises; the workers are told where the server is."""
     FUZZ.examples, FUZZ.seed = config.option.fuzz_examples, config.option.fuzz_seed
     TIME.histories, TIME.over_http = config.option.time_histories, config.option.time_over_http
-    TIME.seed = config.option.time_seed
+    TIME.seed, REPLAY.events = config.option.time_seed, config.option.replay_events
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[SERVER], config.stash[TEMPLATE] = worker_input["server"], worker_input["template"]

@@ -27,5 +27,13 @@ class Time:
         return self.histories >= 2_000
 
 
+@dataclass
+class Replay:
+    """How many events the log has that is rebuilt under load."""
+
+    events: int = 10_000
+
+
 FUZZ = Fuzz()
 TIME = Time()
+REPLAY = Replay()

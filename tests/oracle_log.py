@@ -79,13 +79,15 @@ def check_log(log: Sequence[Event]) -> None:
         )
         digest = sha256(event.salt + event.payload.encode()).digest()
         assert event.payload_digest == digest, f"{at} payload_digest is not that of its payload"
-        link = _link(link, event)
+        link = link_of(link, event)
         assert event.link == link, f"{at} link: the chain is broken here"
     for before, after in pairwise(log):
         assert before.recorded_at < after.recorded_at, f"event {after.position} was not recorded later than the last"
 
 
-def _link(previous: bytes, event: Event) -> bytes:
+def link_of(previous: bytes, event: Event) -> bytes:
+    """Return the link of an event that follows one whose link is `previous`."""
+
     def sized(text: str) -> bytes:
         return struct.pack(">i", len(text.encode())) + text.encode()
 
