@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -58,6 +59,7 @@ class Load:
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
+        self._watched = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self, conninfo: str) -> None:
@@ -70,10 +72,12 @@ class Load:
 
     def stop(self) -> None:
         """End the clients, and wait until what they wrote is visible."""
-        self._stop.set()
-        for thread in reversed(self._threads):
-            thread.join(60)
-            assert not thread.is_alive(), "a client hangs"
+        watcher, *clients = self._threads
+        for threads, event in ((clients, self._stop), ([watcher], self._watched)):
+            event.set()
+            for thread in threads:
+                thread.join(60)
+                assert not thread.is_alive(), "a client hangs"
 
     def _guarded(self, job: Callable[..., None], argument: object) -> None:
         try:
@@ -85,7 +89,7 @@ class Load:
         """Note when the read model reached which position, until it has all that was acknowledged."""
         with psycopg.connect(conninfo, autocommit=True) as connection:
             last = -1
-            while not self._stop.is_set() or last < max(self.acknowledged, default=(0, 0.0))[0]:
+            while not self._watched.is_set() or last < max(self.acknowledged, default=(0, 0.0))[0]:
                 ((position,),) = connection.execute("SELECT position FROM read_model.checkpoint").fetchall()
                 if position != last:
                     last = position
@@ -115,7 +119,7 @@ class Load:
         return http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
 
     def _write(self, number: int) -> None:
-        client, chance = self._client(), random.Random(f"writer {number}")  # noqa: S311  # it chooses whom to change
+        chance = random.Random(f"writer {number}")  # noqa: S311  # it chooses whom to change
 
         def turn() -> None:
             name = f"Changed {number} {len(self.acknowledged)}"
@@ -124,10 +128,11 @@ class Load:
             if found is not None:
                 self.acknowledged.append((int(headers["Position"]), time.monotonic()))
 
-        self._paced(self.commands_a_second / WRITERS, turn)
+        with closing(self._client()) as client:
+            self._paced(self.commands_a_second / WRITERS, turn)
 
     def _read(self, number: int) -> None:
-        client, chance = self._client(), random.Random(f"reader {number}")  # noqa: S311  # it chooses what to ask
+        chance = random.Random(f"reader {number}")  # noqa: S311  # it chooses what to ask
 
         def turn() -> None:
             uid = chance.choice(self.hot) if chance.random() < 0.5 else self.cold(chance)
@@ -149,7 +154,8 @@ class Load:
                     )
                 )
 
-        self._paced(self.reads_a_second / READERS, turn)
+        with closing(self._client()) as client:
+            self._paced(self.reads_a_second / READERS, turn)
 
     def _some_instant(self, chance: random.Random) -> str:
         """Return an instant since which the entities of the load have existed, at any rate."""

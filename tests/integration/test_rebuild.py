@@ -260,7 +260,7 @@ def test_one_goes_on_at_a_time_and_what_was_left_has_failed(database: str, monke
         "DELETE FROM read_model.checkpoint",
         "DROP TABLE read_model.checkpoint",
         "DROP TABLE read_model.entity_version CASCADE",
-        "DROP TABLE read_model.audit_entry CASCADE; DROP TABLE read_model.parked_event; DROP FUNCTION read_model.rows_of",
+        "DROP TABLE read_model.audit_entry CASCADE; DROP TABLE read_model.parked_event",
     ],
 )
 def test_a_read_model_of_no_use_is_made_anew_whatever_is_missing(database: str, broken: str) -> None:
