@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -14,10 +15,10 @@ from db.pool import Connection, once_more, unavailable
 from db.queries import statement
 from shared.core.codec import decode, encode_metadata, encode_payload
 from shared.core.errors import Unavailable
-from shared.core.events import Recorded
+from shared.core.events import Recorded, Until, uid_of
 from shared.core.upcasters import SCHEMA_VERSIONS
 from write_side import ids
-from write_side.appends import Append, Verdict
+from write_side.appends import LATEST, Append, Executed, Verdict, span_of, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 RESEND_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 CLOCK_IS_BEHIND = "CK001"
-LATEST = 2**31 - 1
 
 log = structlog.get_logger()
 
@@ -39,13 +39,29 @@ class EventStore:
     async def load(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[Recorded]:
         """Return the events of a stream with `after` < version <= `up_to`. Raises Unavailable."""
         parameters = {"stream": stream, "after": after, "up_to": up_to}
+        return [decode(*row) for row in await self._fetch("write/load_stream", parameters)]
 
+    async def load_many(self, streams: Sequence[str]) -> list[Recorded]:
+        """Return all events of some streams, stream by stream. Raises Unavailable."""
+        return [decode(*row) for row in await self._fetch("write/load_streams", {"streams": streams})]
+
+    async def find_executed(self, command_ids: Sequence[UUID], keys: Sequence[bytes]) -> dict[UUID | bytes, Executed]:
+        """Return which commands were executed before, by command id, or by the key of a receipt. Raises Unavailable."""
+        rows = await self._fetch("write/find_executed", {"command_ids": command_ids, "keys": keys})
+        found: dict[UUID | bytes, Executed] = {}
+        for command_id, key, stream, event_id, position, claimed_by, status in rows:
+            uid = UUID(claimed_by) if claimed_by else uid_of(stream)
+            if uid is not None:
+                found[command_id or key] = Executed(uid, event_id, position, status)
+        return found
+
+    async def _fetch(self, name: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         async def ask() -> list[tuple[Any, ...]]:
             async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(statement("write/load_stream"), parameters, prepare=True)
+                await cursor.execute(statement(name), parameters, prepare=True)
                 return await cursor.fetchall()
 
-        return [decode(*row) for row in await once_more(ask)]
+        return await once_more(ask)
 
     async def append(self, batch: Sequence[Append]) -> list[Verdict]:
         """Append a batch in one transaction and return the verdicts in its order.
@@ -82,6 +98,7 @@ def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:
     receipts = [item.receipt for item in batch]
     expected = [(n, stream, last) for n, item in enumerate(batch, 1) for stream, last in item.expectations]
     events = [(n, item, id_, event) for n, item in enumerate(batch, 1) for id_, event in item.events]
+    spans = [span_of(item, event) for _, item, _, event in events]
     types = [type(event).__name__ for *_, event in events]
     columns: dict[str, list[Any]] = {
         "command_ids": [item.command_id for item in batch],
@@ -95,12 +112,12 @@ def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:
         "expected_streams": [number(stream) for _, stream, _ in expected],
         "expected_event_ids": [last for _, _, last in expected],
         "event_commands": [n for n, *_ in events],
-        "event_streams": [number(item.stream) for _, item, *_ in events],
+        "event_streams": [number(stream_of(item, event)) for _, item, _, event in events],
         "event_ids": [id_ for _, _, id_, _ in events],
         "event_types": types,
         "event_schema_versions": [SCHEMA_VERSIONS[name] for name in types],
-        "event_effective_ats": [item.effective_at for _, item, *_ in events],
-        "event_effective_untils": [_until(item) for _, item, *_ in events],
+        "event_effective_ats": [start for start, _ in spans],
+        "event_effective_untils": [_until(until) for _, until in spans],
         "event_payloads": [encode_payload(event, item.context) for _, item, _, event in events],
         "event_salts": [ids.salt() for _ in events],
         "event_metadatas": [encode_metadata(item.metadata) for _, item, *_ in events],
@@ -108,7 +125,6 @@ def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:
     return {"streams": list(numbers), **columns}
 
 
-def _until(item: Append) -> str | None:
+def _until(until: Until) -> str | None:
     """Return the bound as PostgreSQL reads it: Python has no instant for infinity."""
-    until = item.effective_until
     return until.isoformat() if isinstance(until, datetime) else until

@@ -28,6 +28,7 @@ STATUS: dict[type[errors.CockpitError], int] = {
     errors.NotYet: 409,
     errors.AlreadyOpen: 409,
     errors.AlreadyRegistered: 409,
+    errors.AlreadyClaimed: 409,
     errors.AlreadyCancelled: 409,
     errors.GivesExistence: 409,
     errors.Nameless: 409,
