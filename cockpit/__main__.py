@@ -19,6 +19,7 @@ from rich.console import Console
 from cockpit import logs
 from cockpit.accounts_cli import token, user
 from cockpit.fixtures import load
+from cockpit.ingest_cli import ingest
 from cockpit.openapi import OutOfDate, render
 from cockpit.serve import Parts, bind, run
 from cockpit.services import writers
@@ -41,6 +42,7 @@ cli = typer.Typer(
 )
 cli.add_typer(user, name="user")
 cli.add_typer(token, name="token")
+cli.command()(ingest)
 console = Console(stderr=True)
 out = Console()
 

@@ -20,7 +20,7 @@ from read_side.api.router import router as read_router
 from shared.http import openapi, problem
 from shared.http.context import Surroundings
 from shared.http.own_writes import OwnWrites
-from write_side.api import auth, entities, types
+from write_side.api import auth, batch, entities, types
 from write_side.api.commands import Writing
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
                 app.state.accounts, app.state.authenticate = writing.accounts, writing.accounts.look_up
                 app.state.write = Writing(
                     handler=writing.handler,
+                    rehearse=writing.rehearse,
                     wait_projected=waiter.wait_for,
                     own_writes=app.state.own_writes,
                     replay_seconds=settings.replay_seconds,
@@ -104,7 +105,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
 def _route(app: FastAPI, served: set[str]) -> None:
     """Add the resources of each side, and the pages that need both."""
     if "write" in served:
-        for resource in (auth, entities, types):
+        for resource in (auth, batch, entities, types):
             app.include_router(resource.router, prefix=API)
     if "read" in served:
         app.include_router(read_router)

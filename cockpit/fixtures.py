@@ -147,7 +147,7 @@ SAMPLES: Sequence[Sample] = (
 
 async def load_once(handler: Handler, accounts: Accounts) -> int:
     """Load the sample data into a log that is empty; return how many events that appended."""
-    return 0 if await handler.knows_types() else await load(handler, accounts)
+    return 0 if (await handler.types()).version else await load(handler, accounts)
 
 
 async def load(handler: Handler, accounts: Accounts) -> int:

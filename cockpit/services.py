@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from write_side.admission import Admission
 from write_side.batcher import Batcher
 from write_side.event_store import EventStore
 from write_side.handler import Handler
+from write_side.rehearsal import rehearsal
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -27,6 +28,7 @@ class Writers(Struct, frozen=True):
 
     handler: Handler
     accounts: Accounts
+    rehearse: Callable[[], AbstractAsyncContextManager[Handler]]
 
 
 class Readers(Struct, frozen=True):
@@ -51,7 +53,9 @@ async def writers(dsns: Dsns, settings: Settings) -> AsyncIterator[Writers]:
         batcher.start()
         try:
             yield Writers(
-                Handler(store, batcher, admission, clock), Accounts(pool, login_failures=settings.login_failures)
+                Handler(store, batcher, admission, clock),
+                Accounts(pool, login_failures=settings.login_failures),
+                lambda: rehearsal(pool, admission, clock, settings.batch_commands),
             )
         finally:
             await batcher.stop()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from db.pool import Connection, once_more, unavailable
 from db.queries import statement
-from shared.core.codec import decode, encode_metadata, encode_payload
+from shared.core.codec import STREAM, LogRow, decode, decode_stream, encode_metadata, encode_payload
 from shared.core.errors import Unavailable
 from shared.core.events import Recorded, Until, uid_of
 from shared.core.upcasters import SCHEMA_VERSIONS
@@ -27,11 +29,17 @@ RESEND_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 CLOCK_IS_BEHIND = "CK001"
 
+Head = tuple[UUID, int]
+"""The id and the version of a stream's last event."""
+
 log = structlog.get_logger()
 
 
 class EventStore:
     """Reads streams and appends to the log, over a pool that acts as the writer."""
+
+    does = "appended"
+    """What it does with a batch, for the log line that says so."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
@@ -39,15 +47,23 @@ class EventStore:
     async def load(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[Recorded]:
         """Return the events of a stream with `after` < version <= `up_to`. Raises Unavailable."""
         parameters = {"stream": stream, "after": after, "up_to": up_to}
-        return [decode(*row) for row in await self._fetch("write/load_stream", parameters)]
+        return [decode(*row) for row in await self._ask("write/load_stream", parameters)]
 
     async def load_many(self, streams: Sequence[str]) -> list[Recorded]:
         """Return all events of some streams, stream by stream. Raises Unavailable."""
-        return [decode(*row) for row in await self._fetch("write/load_streams", {"streams": streams})]
+        rows = await self._ask("write/load_streams", {"streams": streams})
+        by_stream = (list(of_stream) for _, of_stream in groupby(rows, key=itemgetter(STREAM)))
+        return [recorded for of_stream in by_stream for recorded in decode_stream(of_stream)]
+
+    async def read_heads(self, streams: Sequence[str]) -> tuple[tuple[int, datetime] | None, dict[str, Head]]:
+        """Return position and instant of the last event of the log, and the heads of those streams that have one."""
+        rows = await self._ask("write/read_heads", {"streams": streams})
+        heads = {stream: (event_id, version) for _, _, stream, event_id, version in rows if event_id is not None}
+        return (rows[0][:2] if rows else None), heads
 
     async def find_executed(self, command_ids: Sequence[UUID], keys: Sequence[bytes]) -> dict[UUID | bytes, Executed]:
         """Return which commands were executed before, by command id, or by the key of a receipt. Raises Unavailable."""
-        rows = await self._fetch("write/find_executed", {"command_ids": command_ids, "keys": keys})
+        rows = await self._ask("write/find_executed", {"command_ids": command_ids, "keys": keys})
         found: dict[UUID | bytes, Executed] = {}
         for command_id, key, stream, event_id, position, claimed_by, status in rows:
             uid = UUID(claimed_by) if claimed_by else uid_of(stream)
@@ -55,8 +71,8 @@ class EventStore:
                 found[command_id or key] = Executed(uid, event_id, position, status)
         return found
 
-    async def _fetch(self, name: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-        async def ask() -> list[tuple[Any, ...]]:
+    async def _ask(self, name: str, parameters: dict[str, Any]) -> list[LogRow]:
+        async def ask() -> list[LogRow]:
             async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
                 await cursor.execute(statement(name), parameters, prepare=True)
                 return await cursor.fetchall()

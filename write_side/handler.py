@@ -133,6 +133,13 @@ class Handler:
             [command.key.stream for command in commands if command.key],
         )
 
+    def streams_of(self, command: Upsert) -> set[str]:
+        """Return the streams that a command concerns, as far as is known before it is executed."""
+        key = command.key.stream if command.key else None
+        holder = self._states.holder(key) if key else None
+        uids = (command.entity_uid, holder.entity_uid if holder else None)
+        return {*(entity_stream(uid) for uid in uids if uid), *([key] if key else [])}
+
     async def _on_entity(
         self,
         entity_uid: UUID | None,
@@ -194,9 +201,9 @@ class Handler:
             REGISTRY_STREAM, lambda _: self._states.registry, load, decide, registry_after, Span(), request
         )
 
-    async def knows_types(self) -> bool:
-        """Say whether any type was ever registered: before that the log is empty."""
-        return (await self._states.load_registry()).version > 0
+    async def types(self) -> Registry:
+        """Return the types that are registered. Raises Unavailable."""
+        return await self._states.load_registry()
 
     async def _execute(
         self,

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from write_side.registry import Registry
 
 
-class Upsert(Dated, frozen=True, kw_only=True):
-    """Assert what is given of an entity, and make it known where it is not. It has a uid, a key, or both."""
+class Upsert(Dated, frozen=True, kw_only=True, omit_defaults=True):
+    """Assert what is given of an entity, and make it known where it is not. It has a uid, a key, or both.
+
+    NOTE: a storage format: the ids of commands are digests of it (`command_ids.py`).
+    """
 
     entity_uid: UUID | None = None
     key: ExternalKey | None = None

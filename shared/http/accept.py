@@ -1,22 +1,34 @@
-"""Whether a client takes what we have, which is JSON: RFC 9110, 12.5.1."""
+"""Which of the media types that we have a client prefers: RFC 9110, 12.5.1."""
 
 from __future__ import annotations
 
-RANGES = ("application/json", "application/*", "*/*")
-"""What names JSON, the most specific first: its weight is the one that counts."""
+from collections.abc import Mapping, Sequence
+from math import isnan
 
 
-def takes_json(accept: str | None) -> bool:
-    """Say whether an Accept header, its lines joined by commas, takes application/json; without one all is taken.
+def takes(accept: str | None, media: Sequence[str]) -> str | None:
+    """Return the one of these media types that an Accept header prefers, the first of those it likes equally well.
 
-    >>> takes_json("text/html, application/*;q=0.5"), takes_json("text/html"), takes_json("*/*, application/json;q=0")
-    (True, False, False)
+    The lines of the header are joined by commas; without one all is taken, and None means that nothing is.
+
+    >>> JSON, CSV = have = "application/json", "text/csv"
+    >>> takes("text/csv, */*;q=0.5", have) == CSV, takes("text/html, application/*;q=0.5", have) == JSON
+    (True, True)
+    >>> takes("*/*", have) == takes(None, have) == JSON, takes("text/html", have), takes("*/*, text/csv;q=0", [CSV])
+    (True, None, None)
     """
     given = [part for part in (accept or "").split(",") if part.strip()]
     if not given:
-        return True
+        return media[0]
     weights = dict(map(_weighed, given))
-    return next((weights[name] > 0 for name in RANGES if name in weights), False)
+    found = max(media, key=lambda name: _weight(name, weights))
+    return found if _weight(found, weights) > 0 else None
+
+
+def _weight(media_type: str, weights: Mapping[str, float]) -> float:
+    """Return the weight of the most specific range that names a media type."""
+    ranges = (media_type, f"{media_type.partition('/')[0]}/*", "*/*")
+    return next((weights[name] for name in ranges if name in weights), 0.0)
 
 
 def _weighed(given: str) -> tuple[str, float]:
@@ -24,6 +36,7 @@ def _weighed(given: str) -> tuple[str, float]:
     name, *parameters = (part.strip().lower() for part in given.split(";"))
     weight = next((part.removeprefix("q=") for part in parameters if part.startswith("q=")), "1")
     try:
-        return name, float(weight)
+        found = float(weight)
     except ValueError:
         return name, 1.0
+    return name, 1.0 if isnan(found) else found

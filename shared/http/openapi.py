@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 REF = "#/components/schemas/{name}"
 JSON = "application/json"
+CSV = "text/csv"
+NDJSON = "application/x-ndjson"
 PROBLEM_JSON = "application/problem+json"
 
 PROBLEMS = {
@@ -168,13 +170,13 @@ def request_body(model: type[BaseModel], media_types: Iterable[str], *, optional
     return {"required": not optional, "content": {media_type: {"schema": schema} for media_type in media_types}}
 
 
-def answer(shape: Any, description: str, gives: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401  # any type that msgspec knows
-    """Return how an answer is documented: its msgspec type (None for no body) and its headers."""
+def answer(shape: Any, description: str, gives: Iterable[str], media: Iterable[str]) -> dict[str, Any]:  # noqa: ANN401  # any type that msgspec knows
+    """Return how an answer is documented: its msgspec type (None for no body), its headers, and as what it comes."""
     found: dict[str, Any] = {"description": description, "headers": _headers(["X-Request-Id", *gives])}
     if shape is not None:
         (schema,), _ = msgspec.json.schema_components([shape], ref_template=REF)
         Documented.structs[repr(shape)] = shape
-        found["content"] = {JSON: {"schema": schema}}
+        found["content"] = {name: {"schema": TEXT if name == CSV else schema} for name in media}
     return found
 
 

@@ -88,6 +88,11 @@ async def read_body(
         raw = b"{}"
     elif request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "The body must be application/json.")
+    return parse_json(model, raw)
+
+
+def parse_json(model: type[Model], raw: bytes) -> Model:
+    """Return what JSON says, as the model has it. Raises Invalid for all that is wrong with it."""
     try:
         body = model.model_validate_json(raw)
         json.loads(raw, object_pairs_hook=_members, parse_constant=_no_number, parse_int=str)
@@ -119,10 +124,15 @@ def _no_number(name: str) -> float:
     raise _Malformed(f"{name} is not a number that JSON has.")
 
 
-async def read_bytes(request: Request) -> bytes:
-    """Return the raw body, refusing it with 413 as soon as it is over the limit, with 415 when it is compressed."""
+def refuse_compressed(request: Request) -> None:
+    """Raise 415 for a body that is compressed."""
     if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         raise HTTPException(415, "The body must not be compressed.", {"Accept-Encoding": "identity"})
+
+
+async def read_bytes(request: Request) -> bytes:
+    """Return the raw body, refusing it with 413 as soon as it is over the limit, with 415 when it is compressed."""
+    refuse_compressed(request)
     limit: int = request.app.state.max_body_bytes
     chunks, size = [], 0
     async for chunk in request.stream():

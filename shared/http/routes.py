@@ -7,6 +7,7 @@ cost of a request) is left out of the way, since endpoints read their own query 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import wraps
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from shared.http import openapi
-from shared.http.accept import takes_json
+from shared.http.accept import takes
 from shared.http.auth import Scope
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -28,18 +29,35 @@ WRITE_HEADERS = ("Position", "Event-Id", "Idempotent-Replayed", "Preference-Appl
 
 
 class BareRoute(APIRoute):
-    """A documented route whose endpoint is called as it is, for clients that take JSON."""
+    """A documented route whose endpoint is called as it is."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the endpoint itself, behind a look at Accept."""
+        """Return the endpoint itself."""
+        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return handler
 
-        async def handle(request: Request) -> Response:
-            if not takes_json(",".join(request.headers.getlist("accept")) or None):
-                raise HTTPException(406, "What is here is application/json.")
-            response: Response = await self.endpoint(request)
-            return response
 
-        return handle
+def negotiated(endpoint: Endpoint, media: Sequence[str]) -> Endpoint:
+    """Return the endpoint for clients that take one of these media types: `request.state.media` says which to answer.
+
+    Where there are several, the parameter `format` names one by its subtype, whatever Accept says. Who takes none of
+    them gets 406.
+    """
+
+    @wraps(endpoint)
+    async def handle(request: Request) -> Response:
+        asked = request.query_params.get("format") if len(media) > 1 else None
+        named = next((name for name in media if asked == name.partition("/")[2]), None)
+        chosen = named or takes(",".join(request.headers.getlist("accept")) or None, media)
+        if chosen is None:
+            raise HTTPException(406, f"What is here is {' or '.join(media)}.")
+        request.state.media = chosen
+        response = await endpoint(request)
+        if len(media) > 1:
+            response.headers.add_vary_header("Accept")
+        return response
+
+    return handle
 
 
 def operation(
@@ -57,19 +75,20 @@ def operation(
     body_optional: bool = False,
     headers: Sequence[str] = (),
     answers: dict[int, Any],
+    media: Sequence[str] = (openapi.JSON,),
     gives: Sequence[str] = (),
     problems: Sequence[int] = READ_PROBLEMS,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare an endpoint: `answers` gives the msgspec type (or None for no body) by status; a GET answers HEAD too.
 
     `anonymous`: where reads are public, no token is needed. `headers` names those of its requests, `gives` those of its
-    answers. What answers JSON refuses a client that does not accept JSON with 406.
+    answers. `media` is what it can answer with, the first where a client has no preference: see `negotiated`.
     """
     told = {200: "The answer.", 201: "Made.", 204: "Done.", 304: "The client holds it already.", 503: "Not well."}
     extra: dict[str, Any] = {
         "parameters": openapi.parameters(path, query, headers),
         "responses": {
-            **{str(status): openapi.answer(shape, told[status], gives) for status, shape in answers.items()},
+            **{str(status): openapi.answer(shape, told[status], gives, media) for status, shape in answers.items()},
             **openapi.problems(problems),
         },
     }
@@ -79,9 +98,10 @@ def operation(
         extra["requestBody"] = openapi.request_body(body, body_types, optional=body_optional)
 
     def declare(endpoint: Endpoint) -> Endpoint:
+        handler = negotiated(endpoint, media)
         router.add_api_route(
             path,
-            endpoint,
+            handler,
             methods=[method],
             summary=summary,
             description=(endpoint.__doc__ or "").strip(),
@@ -96,7 +116,7 @@ def operation(
         if method == "GET":
             router.add_api_route(
                 path,
-                endpoint,
+                handler,
                 methods=["HEAD"],
                 include_in_schema=False,
                 response_model=None,
