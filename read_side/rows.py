@@ -11,7 +11,7 @@ from msgspec import Raw
 from read_side.beliefs import Span, Told, since, span_of_detail, spans_of_entity
 from read_side.diff import Cause, EntityDiff, Mode, difference
 from read_side.questions import Key, Order
-from read_side.shapes import AuditOut, ScheduledOut, VersionOut
+from read_side.shapes import AuditOut, ExternalKeyOut, ScheduledOut, VersionOut
 from read_side.steps import Points, field_order, steps
 from shared.http.shapes import DetailOut, EntityOut, TypeOut
 
@@ -220,6 +220,16 @@ def audit_entries(rows: Iterable[Row]) -> list[AuditOut]:
 def audit_key(entry: AuditOut) -> Key:
     """Return what an audit entry is found by."""
     return Key(number=entry.audit_id)
+
+
+def external_keys(rows: Iterable[Row]) -> list[ExternalKeyOut]:
+    """Return the external keys in rows of them."""
+    return [ExternalKeyOut(*row) for row in rows if row[0] is not None]
+
+
+def external_key_key(found: ExternalKeyOut) -> Key:
+    """Return what an external key is found by."""
+    return Key(number=found.position)
 
 
 def type_key(found: TypeOut) -> Key:

@@ -74,3 +74,15 @@ class AuditOut(Struct):
     position: int
     event_id: UUID
     reason: str | None
+
+
+class ExternalKeyOut(Struct):
+    """What another system calls an entity, since which event, and who said so."""
+
+    source: str
+    external_id: str
+    entity_uid: UUID
+    event_id: UUID
+    position: int
+    recorded_at: Instant
+    actor: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from read_side.api import audit, entities, history, scheduled, temporal, types
+from read_side.api import audit, entities, external_keys, history, scheduled, temporal, types
 
 router = APIRouter(prefix="/api/v1")
-for resource in (entities, history, scheduled, temporal, audit, types):
+for resource in (entities, external_keys, history, scheduled, temporal, audit, types):
     router.include_router(resource.router)

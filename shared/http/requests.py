@@ -20,9 +20,6 @@ Model = TypeVar("Model", bound=BaseModel)
 MOST_ERRORS = 100
 """How many wrong fields one answer names."""
 
-LATER = {"external_id"}
-"""Parts of the contract that come later: refused by name until then."""
-
 TOO_SHORT = {"string_too_short", "too_short"}
 TOO_LONG = {"string_too_long", "too_long"}
 """What pydantic calls the length of a string, whether it counts characters itself or items of what a validator left."""
@@ -57,9 +54,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
         place = [str(part) for part in item["loc"]]
         name = ".".join(place) or "non_field_errors"
         code = item["type"]
-        if code == "extra_forbidden" and place and place[-1] in LATER:
-            found.append(FieldError(name, f"{place[-1]} is not supported yet.", "not_supported_yet"))
-        elif code == "extra_forbidden":
+        if code == "extra_forbidden":
             found.append(FieldError(name, "Unknown field.", "unknown"))
         elif code == "missing":
             found.append(FieldError(name, "This field is required.", "required"))
