@@ -82,7 +82,10 @@ def test_an_accepted_command_changes_nothing_when_it_is_repeated_at_once(outcome
     undated_turn = isinstance(command, Retire | Reopen) and command.effective_at is None  # told: retired, or open
     another_span = command.effective_at is None and command.effective_until is not None
     ended = not known.exists(outcome.recorded().entity, command.effective_at or outcome.given.now + DAY)
-    a_day = (outcome.given.now, outcome.given.now + DAY)  # what was scheduled within it may have changed the value again
+    a_day = (
+        outcome.given.now,
+        outcome.given.now + DAY,
+    )  # what was scheduled within it may have changed the value again
     fell_due = command.effective_at is None and any(a_day[0] < at <= a_day[1] for at in outcome.given.entity.schedule)
     if not (undated_turn or another_span or ended or fell_due):
         outcome.and_again().then()
