@@ -175,7 +175,7 @@ def shown(raw: object) -> object:
         return raw
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return raw.decode(errors="replace").rstrip("\r\n")
 
 

@@ -93,6 +93,8 @@ def parse_json(model: type[Model], raw: bytes) -> Model:
         json.loads(raw, object_pairs_hook=_members, parse_constant=_no_number, parse_int=str)
     except _Malformed as error:
         raise invalid("non_field_errors", f"Malformed JSON: {error}", "malformed_json") from None
+    except UnicodeDecodeError:
+        raise invalid("non_field_errors", "Malformed JSON: not UTF-8.", "malformed_json") from None
     except ValidationError as error:
         found = field_errors(error)
         if any(item.code == "json_invalid" for item in found):

@@ -186,6 +186,7 @@ def test_nasty_lines_are_refused_by_their_number_and_the_others_go_on(service: S
         b'{"external_id": "\\u0000", "source": "s"}\n',
         b'{"external_id": "\\ud800", "source": "s"}\n',
         b'{"external_id": NaN}\n',
+        b'{"external_id": "M\xfcller", "source": "s"}\n',
         b'{"external_id": "1", "external_id": "2", "source": "s"}\n',
         b"[" * 100_000 + b"\n",
         b'{"a":' * 50_000 + b"\n",
@@ -197,8 +198,8 @@ def test_nasty_lines_are_refused_by_their_number_and_the_others_go_on(service: S
         b"   \n",
     ]
     told = post(service, good + b"".join(nasty) + good.rstrip(b"\n"))
-    assert [one["line"] for one in told] == [*range(1, 17), 19]
-    assert [one["status"] for one in told] == [201, *[400] * 15, 200]
+    assert [one["line"] for one in told] == [*range(1, 18), 20]
+    assert [one["status"] for one in told] == [201, *[400] * 16, 200]
     assert all(one["problem"]["errors"] for one in told[1:-1])
 
 

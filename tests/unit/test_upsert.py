@@ -93,7 +93,7 @@ def test_a_row_again_changes_nothing(command: Upsert, state: Given) -> None:
         events = decided(state, holder, command)
     except (Invalid, NotYet):  # it lacks something, or comes too early
         return
-    own = [event for event in events if not isinstance(event, ExternalKeyClaimed)]
+    own = [event for event in events if isinstance(event, EntityRegistered | EntityRevised)]
     assert len(own) <= 1
     assert len(events) - len(own) == (command.key is not None and not holder.version)
     after = reduce(lambda known, event: known.after(event, command.effective_at), own, state)
