@@ -28,7 +28,8 @@ LOG_IN = "POST /api/v1/auth/token"
 LOG_OUT = "DELETE /api/v1/auth/token"
 HEALTH = {"GET /ping", "GET /livez", "GET /readyz"}
 READS = {name for name in OPERATIONS if name.startswith("GET ")} - HEALTH
-COMMANDS = OPERATIONS.keys() - READS - HEALTH - {LOG_IN, LOG_OUT}
+BATCH = "POST /api/v1/commands/batch"
+COMMANDS = OPERATIONS.keys() - READS - HEALTH - {LOG_IN, LOG_OUT, BATCH}
 
 
 def _statuses(name: str) -> set[int]:
@@ -128,6 +129,16 @@ def test_every_command_has_its_headers_and_needs_a_token() -> None:
         assert all(
             scheme in SPEC["components"]["securitySchemes"] for way in OPERATIONS[name]["security"] for scheme in way
         )
+
+
+def test_a_batch_is_lines_in_and_lines_out_and_needs_a_token() -> None:
+    operation = OPERATIONS[BATCH]
+    lines = "application/x-ndjson"
+    assert set(operation["requestBody"]["content"]) == {lines, "application/jsonl", "application/ndjson"}
+    assert set(operation["responses"]["200"]["content"]) == {lines}
+    assert _statuses(BATCH) == {200, 400, 401, 403, 406, 415, 503}
+    assert _parameters(BATCH, "header") == {"Idempotency-Key"}
+    assert {} not in operation["security"]
 
 
 def test_what_changes_an_entity_may_build_on_a_version() -> None:
