@@ -219,7 +219,7 @@ def _refused(told: Told, refusal: CockpitError) -> bytes:
 def _progress(raw: BinaryIO, size: int | None) -> Iterator[Callable[[Counter[str]], None]]:
     """Yield what shows how far it is: by bytes where the size is known, with rows a second and the time left."""
     columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.fields[told]}"))
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=size, told="")
         begun = perf_counter()
 

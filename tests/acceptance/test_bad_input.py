@@ -100,6 +100,7 @@ MALFORMED: dict[str, bytes] = {
     "huge integer": b'{"display_name":' + b"9" * 100_000 + b"}",
     "NaN": b'{"display_name":"x","entity_type":"PERSON","details":'
     b'[{"detail_type":"EMAIL","detail_value":"x","id":NaN}]}',
+    "not UTF-8 within a string": b'{"display_name":"M\xfcller","entity_type":"PERSON"}',
     "an array": b"[]",
     "null": b"null",
     "a string": b'"x"',
