@@ -94,8 +94,9 @@ def ingest(
     )
     if path is not None and job.errors.exists() and path.exists() and job.errors.samefile(path):
         raise BadSheet(file, "the refused rows cannot go into the file itself.")
-    logs.configure("warning")
     settings = Settings()
+    if settings.log_level == "info":  # a line a batch would write over the progress
+        logs.configure("warning")
     with ExitStack() as stack:
         raw = sys.stdin.buffer if path is None else stack.enter_context(path.open("rb"))
         found = stack.enter_context(database(settings))

@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from db.pool import Connection, once_more, unavailable
 from db.queries import statement
 from shared.core.codec import STREAM, LogRow, decode, decode_stream, encode_metadata, encode_payload
-from shared.core.errors import Unavailable
+from shared.core.errors import CannotFold, Unavailable
 from shared.core.events import Recorded, Until, uid_of
 from shared.core.upcasters import SCHEMA_VERSIONS
 from write_side import ids
@@ -49,11 +49,16 @@ class EventStore:
         parameters = {"stream": stream, "after": after, "up_to": up_to}
         return [decode(*row) for row in await self._ask("write/load_stream", parameters)]
 
-    async def load_many(self, streams: Sequence[str]) -> list[Recorded]:
-        """Return all events of some streams, stream by stream. Raises Unavailable."""
+    async def load_many(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
+        """Return all events of some streams, but for streams that cannot be read. Raises Unavailable."""
         rows = await self._ask("write/load_streams", {"streams": streams})
-        by_stream = (list(of_stream) for _, of_stream in groupby(rows, key=itemgetter(STREAM)))
-        return [recorded for of_stream in by_stream for recorded in decode_stream(of_stream)]
+        found: dict[str, list[Recorded]] = {stream: [] for stream in streams}
+        for stream, of_stream in groupby(rows, key=itemgetter(STREAM)):
+            try:
+                found[stream] = list(decode_stream(list(of_stream)))
+            except CannotFold:  # whoever needs this one is told so when it is loaded
+                del found[stream]
+        return found
 
     async def read_heads(self, streams: Sequence[str]) -> tuple[tuple[int, datetime] | None, dict[str, Head]]:
         """Return position and instant of the last event of the log, and the heads of those streams that have one."""

@@ -151,7 +151,7 @@ class Ingest:
 
         def forget(task: asyncio.Task[Told]) -> None:
             for target in targets:
-                if self._last[target][0] is task:
+                if target in self._last and self._last[target][0] is task:
                     del self._last[target]
 
         task.add_done_callback(forget)
@@ -171,7 +171,7 @@ class Ingest:
             outcome = await self._patiently(lambda: self._handler.upsert(command, request))
         except CockpitError as refusal:
             return Told(row, "refused", refusal=refusal)
-        is_new = outcome.event_id is not None and outcome.state.version == 1
+        is_new = outcome.event_id is not None and outcome.event_id == outcome.state.registered_by
         kind: Kind = "unchanged" if outcome.event_id is None else "registered" if is_new else "revised"
         return Told(
             row,

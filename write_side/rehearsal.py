@@ -79,12 +79,10 @@ class Rehearsal(EventStore):
         """Return the events of a stream as EventStore does, then those that lie over it."""
         return [*await super().load(stream, after, up_to), *self._laid_over(stream, after, up_to)]
 
-    async def load_many(self, streams: Sequence[str]) -> list[Recorded]:
-        """Return all events of some streams, stream by stream, those that lie over it last."""
-        there: dict[str, list[Recorded]] = {stream: [] for stream in streams}
-        for recorded in await super().load_many(streams):
-            there[recorded.stream].append(recorded)
-        return [recorded for stream in streams for recorded in (*there[stream], *self._laid_over(stream))]
+    async def load_many(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
+        """Return all events of some streams as EventStore does, those that lie over it last."""
+        there = await super().load_many(streams)
+        return {stream: [*events, *self._laid_over(stream)] for stream, events in there.items()}
 
     async def append(self, batch: Sequence[Append]) -> list[Verdict]:
         """Return the verdicts that the log would give now, and keep what it would append."""

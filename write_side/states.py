@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import reduce
-from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
+from shared.core.errors import CannotFold
 from shared.core.events import ExternalKeyClaimed, Recorded, entity_stream, uid_of
 from write_side import entity, external_key, registry
 from write_side.entity import Entity
@@ -76,22 +77,20 @@ class States:
         unknown = {stream for stream in keys if stream not in self._holders}
         streams = {stream for stream in map(entity_stream, uids) if stream not in self._entities}
         loaded = await self._load_many(unknown | streams)
-        for stream in unknown:
-            if stream not in self._holders:
-                self._keep_holder(stream, _holder_after(loaded.get(stream, [])))
+        for stream in unknown & loaded.keys():
+            with suppress(CannotFold):  # whoever needs it is told so
+                if stream not in self._holders:  # else a command was faster
+                    self._keep_holder(stream, _holder_after(loaded[stream]))
         held = {entity_stream(uid) for stream in keys if (holder := self.holder(stream)) and (uid := holder.entity_uid)}
-        held -= self._entities.keys() | streams
-        loaded |= await self._load_many(held)
-        for stream in streams | held:
-            state = await folded(entity_after, stream, None, loaded.get(stream, []))
-            if stream not in self._entities:  # else a command was faster
-                self.keep_entity(stream, state)
+        loaded |= await self._load_many(held - self._entities.keys() - streams)
+        for stream in loaded.keys() - unknown:
+            with suppress(CannotFold):
+                state = await folded(entity_after, stream, None, loaded[stream])
+                if stream not in self._entities:
+                    self.keep_entity(stream, state)
 
     async def _load_many(self, streams: set[str]) -> dict[str, list[Recorded]]:
-        if not streams:
-            return {}
-        events = await self._store.load_many(list(streams))
-        return {stream: list(of_stream) for stream, of_stream in groupby(events, key=lambda recorded: recorded.stream)}
+        return await self._store.load_many(list(streams)) if streams else {}
 
     def keep_registry(self, state: Registry) -> None:
         """Keep the registry, unless a later one is kept already."""

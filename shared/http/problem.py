@@ -125,8 +125,8 @@ def from_domain(request: Request, error: errors.CockpitError) -> Response:
 
 
 def within(request: Request, error: errors.CockpitError) -> Problem:
-    """Return the problem that an error of the domain is within an answer about more than that."""
-    status, _, fields, more = of_domain(error, request.method)
+    """Return the problem that an error of the domain is within an answer about more than that; 500 for a fault."""
+    status, _, fields, more = of_domain(error, request.method) if type(error) in STATUS else (500, {}, None, {})
     return Problem(
         type="about:blank",
         title=HTTPStatus(status).phrase,

@@ -14,8 +14,9 @@ import pytest
 from cockpit.services import Writers, writers
 from db.pool import Dsns
 from shared.core.errors import AlreadyClaimed, Unavailable
-from shared.core.events import Kind, Metadata, entity_stream
+from shared.core.events import EntityRetired, Kind, Metadata, entity_stream
 from shared.settings import Settings
+from tests.appending import Append, append
 from tests.given import day
 from tests.integration.proxy import proxied
 from write_side.command_ids import command_ids
@@ -166,6 +167,28 @@ def test_another_process_knows_what_was_executed_and_where(database: str) -> Non
     for before, after in zip(first, second, strict=True):
         assert (after.entity_uid, after.event_id, after.position) == (uid, before.event_id, before.position)
         assert after.status == before.status
+
+
+def test_a_key_alone_claimed_beside_is_no_registration(database: str) -> None:
+    uid = uuid4()
+
+    async def work(writing: Writers) -> list[Told]:
+        return await execute(writing.handler, [ann(key=None, uid=uid), ann(uid=uid)])
+
+    told = with_writers(database, work)
+    assert [(one.verdict, one.status) for one in told] == [("registered", 201), ("revised", 200)]
+
+
+def test_an_entity_that_cannot_be_folded_is_refused_alone(unchecked_database: str) -> None:
+    uid = uuid4()
+    with psycopg.connect(unchecked_database) as connection:
+        append(connection, Append(stream=entity_stream(uid), events=[EntityRetired()]))
+    rows = [ann(key=ExternalKey("crm", "1")), ann(key=None, uid=uid), ann(key=ExternalKey("crm", "2"))]
+
+    async def work(writing: Writers) -> list[Told]:
+        return await execute(writing.handler, rows)
+
+    assert verdicts(with_writers(unchecked_database, work)) == ["registered", "refused", "registered"]
 
 
 def test_refused_rows_stop_no_other_and_are_tried_again(database: str) -> None:
