@@ -21,6 +21,7 @@ from cockpit.accounts_cli import token, user
 from cockpit.backup_cli import backup_command, restore_command
 from cockpit.export_cli import export_command, import_command
 from cockpit.fixtures import load
+from cockpit.ingest_cli import ingest
 from cockpit.openapi import OutOfDate, render
 from cockpit.parked_cli import parked
 from cockpit.rebuild_cli import rebuild
@@ -50,6 +51,7 @@ cli.command("restore")(restore_command)
 cli.command("export")(export_command)
 cli.command("import")(import_command)
 cli.command()(rebuild)
+cli.command()(ingest)
 console = Console(stderr=True)
 out = Console()
 

@@ -21,7 +21,7 @@ from read_side.api.router import router as read_router
 from shared.http import openapi, problem
 from shared.http.context import Surroundings
 from shared.http.own_writes import OwnWrites
-from write_side.api import auth, entities, parked, projections, types
+from write_side.api import auth, batch, entities, parked, projections, types
 from write_side.api.commands import Writing
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
                 app.state.write = Writing(
                     handler=writing.handler,
                     skipper=writing.skipper,
+                    rehearse=writing.rehearse,
                     wait_projected=waiter.wait_for,
                     own_writes=app.state.own_writes,
                     replay_seconds=settings.replay_seconds,
@@ -112,7 +113,7 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
 def _route(app: FastAPI, served: set[str]) -> None:
     """Add the resources of each side, and the pages that need both."""
     if "write" in served:
-        for resource in (auth, entities, types, parked, projections):
+        for resource in (auth, batch, entities, types, parked, projections):
             app.include_router(resource.router, prefix=API)
     if "read" in served:
         app.include_router(read_router)

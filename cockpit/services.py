@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from write_side.batcher import Batcher
 from write_side.event_store import EventStore
 from write_side.handler import Handler
 from write_side.rebuilds import Rebuilds
+from write_side.rehearsal import rehearsal
 from write_side.skipping import Skipper
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Writers(Struct, frozen=True):
     skipper: Skipper
     accounts: Accounts
     rebuilds: Rebuilds
+    rehearse: Callable[[], AbstractAsyncContextManager[Handler]]
 
 
 class Readers(Struct, frozen=True):
@@ -63,6 +65,7 @@ async def writers(dsns: Dsns, settings: Settings) -> AsyncIterator[Writers]:
                 Skipper(store, batcher, admission),
                 Accounts(pool, login_failures=settings.login_failures),
                 Rebuilds(pool),
+                lambda: rehearsal(pool, admission, clock, settings.batch_commands),
             )
         finally:
             await batcher.stop()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from db.pool import Connection
     from db.waiting import Waiter
     from read_side.diff import EntityDiff
-    from read_side.questions import Asked, Chronicle, Filters, Slice, Trail, Window
-    from read_side.shapes import AuditOut, ParkedEventOut, ParkedOut, ScheduledOut, VersionOut
+    from read_side.questions import Asked, Chronicle, Filters, Keys, Slice, Trail, Window
+    from read_side.shapes import AuditOut, ExternalKeyOut, ParkedEventOut, ParkedOut, ScheduledOut, VersionOut
     from shared.http.shapes import EntityOut, TypeOut
 
 Item = TypeVar("Item")
@@ -152,6 +152,15 @@ class ReadModel:
         count = found.rows[0][0]
         items = shaped.audit_entries(row[1:] for row in found.rows)
         return _found(found, items, count, asked.now, shaped.audit_key)
+
+    async def external_keys(self, keys: Keys, part: Slice, asked: Asked) -> Found[ExternalKeyOut]:
+        """Return a page of the keys that other systems know entities by, in the order of their claims."""
+        asked = await self._pinned(asked) if part.keyed else asked
+        params = {**keys.params(), **part.params()}
+        found = await self._snapshots.fetch("read/list_external_keys", params, asked, prepare=False)
+        count = found.rows[0][2]
+        items = shaped.external_keys(row[3:] for row in found.rows)
+        return _found(found, items, count, asked.now, shaped.external_key_key)
 
     async def types(self, kind: Literal["entity", "detail"], part: Slice, asked: Asked) -> Found[TypeOut]:
         """Return a page of the entity types or the detail types, by code: as they are now, even where it is pinned."""

@@ -123,18 +123,34 @@ class Chronicle(Struct, frozen=True, kw_only=True):
         }
 
 
+class Keys(Struct, frozen=True, kw_only=True):
+    """Which external keys are asked for: of one system, with one id, of one entity."""
+
+    source: str | None = None
+    external_id: str | None = None
+    entity_uid: UUID | None = None
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters that the statement takes."""
+        return {"source": self.source, "external_id": self.external_id, "uid": self.entity_uid}
+
+
+ALL_KEYS = Keys()
+
+
 class Filters(Struct, frozen=True, kw_only=True):
-    """Which entities a list holds and in which order: part of a name, a type, the value of one detail."""
+    """Which entities a list holds and in which order: part of a name, a type, the value of one detail, a key."""
 
     q: str | None = None
     entity_type: str | None = None
     detail: tuple[str, str] | None = None
+    keys: Keys = ALL_KEYS
     order: Order = "-valid_from"
 
     @property
     def only_type(self) -> bool:
         """Whether it is the plain list, or that of one type."""
-        return self.q is None and self.detail is None and self.order == "-valid_from"
+        return self.q is None and self.detail is None and self.keys == ALL_KEYS and self.order == "-valid_from"
 
     def params(self) -> dict[str, Any]:
         """Return the parameters that the statements take."""
@@ -144,6 +160,8 @@ class Filters(Struct, frozen=True, kw_only=True):
             "detail_type": self.detail[0] if self.detail else None,
             "detail_hash": detail_hash(*self.detail) if self.detail else None,
             "order": self.order,
+            "source": self.keys.source,
+            "external_id": self.keys.external_id,
         }
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 from read_side.beliefs import Span, Told, since, span_of_detail, spans_of_entity
 from read_side.diff import Cause, EntityDiff, Mode, difference
 from read_side.questions import Key, Order
-from read_side.shapes import AuditOut, ParkedEventOut, ParkedOut, ScheduledOut, VersionOut
+from read_side.shapes import AuditOut, ExternalKeyOut, ParkedEventOut, ParkedOut, ScheduledOut, VersionOut
 from read_side.steps import Points, field_order, steps
 from shared.core.events import INFINITY, uid_of
 from shared.http.instants import show
@@ -228,6 +228,16 @@ def audit_entries(rows: Iterable[Row]) -> list[AuditOut]:
 def audit_key(entry: AuditOut) -> Key:
     """Return what an audit entry is found by."""
     return Key(number=entry.audit_id)
+
+
+def external_keys(rows: Iterable[Row]) -> list[ExternalKeyOut]:
+    """Return the external keys in rows of them."""
+    return [ExternalKeyOut(*row) for row in rows if row[0] is not None]
+
+
+def external_key_key(found: ExternalKeyOut) -> Key:
+    """Return what an external key is found by."""
+    return Key(number=found.position)
 
 
 def type_key(found: TypeOut) -> Key:

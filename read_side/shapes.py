@@ -136,3 +136,15 @@ class ParkedEventOut(ParkedOut):
     command_id: UUID
     metadata: Object
     payload: Object
+
+
+class ExternalKeyOut(Struct):
+    """What another system calls an entity, since which event, and who said so."""
+
+    source: str
+    external_id: str
+    entity_uid: UUID
+    event_id: UUID
+    position: int
+    recorded_at: Instant
+    actor: str

@@ -65,7 +65,7 @@ class Verdict:
 
 
 CALL = statement("write/append_events")
-ARRAYS = re.findall(r"%\((\w+)\)s", CALL)
+ARRAYS = re.findall(r"%\((\w+)\)b", CALL)
 
 
 def append(connection: psycopg.Connection[Any], *commands: Append) -> list[Verdict]:

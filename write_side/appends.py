@@ -9,9 +9,19 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from shared.core.events import Context, Event, Metadata, Recorded, Until
+from shared.core.events import (
+    Context,
+    Event,
+    ExternalKeyClaimed,
+    Metadata,
+    Recorded,
+    Until,
+    external_key_stream,
+)
 
 MICROSECOND = timedelta(microseconds=1)
+LATEST = 2**31 - 1
+"""No version is greater."""
 
 
 class Receipt(Struct, frozen=True):
@@ -29,7 +39,8 @@ class Receipt(Struct, frozen=True):
 class Append(Struct, frozen=True):
     """One command to append: on what it was decided (stream, last event id), what it makes happen (event id, event).
 
-    `size` is about what it takes in memory, in bytes.
+    Its events go to its stream, a claim of a key to that of the key; those of its stream come first. `size` is about
+    what it takes in memory, in bytes.
     """
 
     command_id: UUID
@@ -64,18 +75,41 @@ class Verdict(Struct, frozen=True):
     request_digest: bytes | None
 
 
+class Executed(Struct, frozen=True):
+    """A command that was executed before: on which entity, what it appended first, and how far the log was then."""
+
+    entity_uid: UUID
+    event_id: UUID | None
+    position: int
+    status: int
+
+
+def stream_of(append: Append, event: Event) -> str:
+    """Return the stream that an event of a command goes to."""
+    if isinstance(event, ExternalKeyClaimed):
+        return external_key_stream(event.source, event.external_id)
+    return append.stream
+
+
+def span_of(append: Append, event: Event) -> tuple[datetime | None, Until]:
+    """Return since when an event of a command holds, and how long: a key is bound when that is recorded, for good."""
+    return (None, None) if isinstance(event, ExternalKeyClaimed) else (append.effective_at, append.effective_until)
+
+
 def as_recorded(append: Append, verdict: Verdict) -> list[Recorded]:
     """Return the events of a command as the log has them now, without reading them back."""
-    earlier = len(append.events) - 1
+    claims = sum(isinstance(event, ExternalKeyClaimed) for _, event in append.events)
+    first_position = verdict.position - len(append.events) + 1
+    first_version = (verdict.version or 0) - (len(append.events) - claims) + 1
     return [
         Recorded(
-            position=verdict.position - earlier + n,
+            position=first_position + n,
             event_id=event_id,
-            stream=append.stream,
-            version=(verdict.version or 0) - earlier + n,
+            stream=stream_of(append, event),
+            version=1 if isinstance(event, ExternalKeyClaimed) else first_version + n,
             event=event,
-            effective_at=append.effective_at or verdict.recorded_at + n * MICROSECOND,
-            effective_until=append.effective_until,
+            effective_at=span_of(append, event)[0] or verdict.recorded_at + n * MICROSECOND,
+            effective_until=span_of(append, event)[1],
             recorded_at=verdict.recorded_at + n * MICROSECOND,
             context=append.context,
             metadata=append.metadata,

@@ -99,7 +99,7 @@ class Batcher:
             _settle(future, verdict)
         report(
             log.info,
-            "appended",
+            self._store.does,
             commands=len(batch),
             events=sum(len(append.events) for append, _ in batch),
             position=max(verdict.position for verdict in verdicts),

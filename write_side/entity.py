@@ -136,7 +136,7 @@ def decide(entity: Entity, command: Command, *, registry: Registry, now: datetim
     at = command.effective_at or now
     if isinstance(command.effective_until, datetime) and command.effective_until <= at:
         raise invalid("effective_until", "Must be later than effective_at, which is now when absent.", "not_after")
-    _check_codes(command, registry)
+    check_codes({} if isinstance(command, Retire) else command.details, registry)
     event: EntityEvent | None
     match command:
         case Register():
@@ -159,7 +159,7 @@ def decide(entity: Entity, command: Command, *, registry: Registry, now: datetim
     return [event]
 
 
-def holds_between(entity: Entity, command: Command, now: datetime) -> tuple[datetime | None, datetime | None]:
+def holds_between(entity: Entity, command: Dated | Cancel, now: datetime) -> tuple[datetime | None, datetime | None]:
     """Return between which instants a decision made now holds, if nobody else writes.
 
     From the last change point that was scheduled and has come, until the next one; None where there is none.
@@ -271,9 +271,8 @@ def _as_event_fields(asserted: Mapping[str, Value]) -> dict[str, Any]:
     return fields
 
 
-def _check_codes(command: Assert, registry: Registry) -> None:
-    """Raise Invalid where a command removes a detail of a type that was never registered: nothing can have it."""
-    details: Mapping[str, str | None] = {} if isinstance(command, Retire) else command.details
+def check_codes(details: Mapping[str, str | None], registry: Registry) -> None:
+    """Raise Invalid where a detail is removed of a type that was never registered: nothing can have it."""
     removed = [code for code, value in details.items() if value is None]
     unknown = sorted(code for code in removed if (Kind.DETAIL, code) not in registry.types)
     if unknown:

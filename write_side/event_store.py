@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -13,12 +15,12 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from db.pool import Connection, once_more, unavailable
 from db.queries import statement
-from shared.core.codec import VERSION, LogRow, decode_stream, encode_metadata, encode_payload, is_skipping
-from shared.core.errors import Unavailable
-from shared.core.events import Recorded
+from shared.core.codec import STREAM, VERSION, LogRow, decode_stream, encode_metadata, encode_payload, is_skipping
+from shared.core.errors import CannotFold, Unavailable
+from shared.core.events import Recorded, Until, uid_of
 from shared.core.upcasters import SCHEMA_VERSIONS
 from write_side import ids
-from write_side.appends import Append, Verdict
+from write_side.appends import LATEST, Append, Executed, Verdict, span_of, stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,13 +28,18 @@ if TYPE_CHECKING:
 RESEND_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 CLOCK_IS_BEHIND = "CK001"
-LATEST = 2**31 - 1
+
+Head = tuple[UUID, int]
+"""The id and the version of a stream's last event."""
 
 log = structlog.get_logger()
 
 
 class EventStore:
     """Reads streams and appends to the log, over a pool that acts as the writer."""
+
+    does = "appended"
+    """What it does with a batch, for the log line that says so."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
@@ -59,6 +66,33 @@ class EventStore:
     async def ask_to_retry(self, position: int) -> None:
         """Ask the projector to fold again what is parked there: it hears it, or it does not. Raises Unavailable."""
         await self._ask("write/notify_retry", {"position": position})
+
+    async def load_many(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
+        """Return all events of some streams, but for streams that cannot be read. Raises Unavailable."""
+        rows = await self._ask("write/load_streams", {"streams": streams})
+        found: dict[str, list[Recorded]] = {stream: [] for stream in streams}
+        for stream, of_stream in groupby(rows, key=itemgetter(STREAM)):
+            try:
+                found[stream] = list(decode_stream(list(of_stream)))
+            except CannotFold:  # whoever needs this one is told so when it is loaded
+                del found[stream]
+        return found
+
+    async def read_heads(self, streams: Sequence[str]) -> tuple[tuple[int, datetime] | None, dict[str, Head]]:
+        """Return position and instant of the last event of the log, and the heads of those streams that have one."""
+        rows = await self._ask("write/read_heads", {"streams": streams})
+        heads = {stream: (event_id, version) for _, _, stream, event_id, version in rows if event_id is not None}
+        return (rows[0][:2] if rows else None), heads
+
+    async def find_executed(self, command_ids: Sequence[UUID], keys: Sequence[bytes]) -> dict[UUID | bytes, Executed]:
+        """Return which commands were executed before, by command id, or by the key of a receipt. Raises Unavailable."""
+        rows = await self._ask("write/find_executed", {"command_ids": command_ids, "keys": keys})
+        found: dict[UUID | bytes, Executed] = {}
+        for command_id, key, stream, event_id, position, claimed_by, status in rows:
+            uid = UUID(claimed_by) if claimed_by else uid_of(stream)
+            if uid is not None:
+                found[command_id or key] = Executed(uid, event_id, position, status)
+        return found
 
     async def _ask(self, name: str, parameters: dict[str, Any]) -> list[LogRow]:
         async def ask() -> list[LogRow]:
@@ -103,6 +137,7 @@ def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:
     receipts = [item.receipt for item in batch]
     expected = [(n, stream, last) for n, item in enumerate(batch, 1) for stream, last in item.expectations]
     events = [(n, item, id_, event) for n, item in enumerate(batch, 1) for id_, event in item.events]
+    spans = [span_of(item, event) for _, item, _, event in events]
     types = [type(event).__name__ for *_, event in events]
     columns: dict[str, list[Any]] = {
         "command_ids": [item.command_id for item in batch],
@@ -116,12 +151,12 @@ def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:
         "expected_streams": [number(stream) for _, stream, _ in expected],
         "expected_event_ids": [last for _, _, last in expected],
         "event_commands": [n for n, *_ in events],
-        "event_streams": [number(item.stream) for _, item, *_ in events],
+        "event_streams": [number(stream_of(item, event)) for _, item, _, event in events],
         "event_ids": [id_ for _, _, id_, _ in events],
         "event_types": types,
         "event_schema_versions": [SCHEMA_VERSIONS[name] for name in types],
-        "event_effective_ats": [item.effective_at for _, item, *_ in events],
-        "event_effective_untils": [_until(item) for _, item, *_ in events],
+        "event_effective_ats": [start for start, _ in spans],
+        "event_effective_untils": [_until(until) for _, until in spans],
         "event_payloads": [encode_payload(event, item.context) for _, item, _, event in events],
         "event_salts": [ids.salt() for _ in events],
         "event_metadatas": [encode_metadata(item.metadata) for _, item, *_ in events],
@@ -129,7 +164,6 @@ def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:
     return {"streams": list(numbers), **columns}
 
 
-def _until(item: Append) -> str | None:
+def _until(until: Until) -> str | None:
     """Return the bound as PostgreSQL reads it: Python has no instant for infinity."""
-    until = item.effective_until
     return until.isoformat() if isinstance(until, datetime) else until

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from functools import reduce
 from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -14,27 +13,25 @@ from weakref import WeakValueDictionary
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.core.errors import CockpitError, Contended, KeyReused, PreconditionFailed, PreconditionRequired, Unknown
-from shared.core.events import REGISTRY_STREAM, Context, Event, Metadata, Recorded, Until, entity_stream, uid_of
-from write_side import entity, ids, registry
-from write_side.appends import Append, Receipt, as_recorded
-from write_side.entity import Cancel, Command, Entity
+from shared.core.errors import CockpitError, Contended, KeyReused
+from shared.core.events import REGISTRY_STREAM, Context, Event, Metadata, Recorded, entity_stream
+from write_side import entity, ids, registry, upsert
+from write_side.appends import LATEST, Append, Receipt, as_recorded
+from write_side.decision import Decision, Span, check_match
+from write_side.entity import Cancel, Command, Dated, Entity
+from write_side.external_key import Holder
 from write_side.parked import parked
 from write_side.registry import Registry
+from write_side.states import States, entity_after, folded, registry_after
+from write_side.upsert import Upsert
 
 if TYPE_CHECKING:
     from write_side.admission import Admission
-    from write_side.appends import Verdict
+    from write_side.appends import Executed, Verdict
     from write_side.batcher import Batcher
     from write_side.event_store import EventStore
 
 ATTEMPTS = 32
-KEPT_CHANGE_POINTS = 200_000
-"""How much of the entities last written is kept folded, about 200 bytes each."""
-
-FOLDED_AT_ONCE = 50
-"""How many events are folded on the event loop: some milliseconds' worth where each corrects the past."""
-
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 State = TypeVar("State", Entity, Registry)
@@ -71,21 +68,8 @@ class Outcome(Struct, Generic[State], frozen=True, kw_only=True):
     status: int | None = None
 
 
-class _Decision(Struct, frozen=True):
-    """What was decided on which state: events, or a refusal, that hold if the state does, from `since` to `until`."""
-
-    events: Sequence[Event]
-    expectations: Sequence[tuple[str, UUID | None]]
-    refusal: CockpitError | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-class _Span(Struct, frozen=True):
-    """Since when the events of a command hold, and how long."""
-
-    effective_at: datetime | None = None
-    effective_until: Until = None
+class _ClaimedMeanwhile(Exception):
+    """The key of a new entity was claimed for another one while it was decided."""
 
 
 class Handler:
@@ -98,9 +82,7 @@ class Handler:
         self._batcher = batcher
         self._admission = admission
         self._clock = clock
-        self._registry = Registry()
-        self._entities: OrderedDict[str, Entity] = OrderedDict()
-        self._kept_points = 0
+        self._states = States(store)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def entity(self, entity_uid: UUID | None, command: Command, request: Request) -> Outcome[Entity]:
@@ -108,59 +90,130 @@ class Handler:
 
         Raises what decide raises, EntityParked, PreconditionFailed, KeyReused, Contended, Unavailable.
         """
+
+        def decide(state: Entity, now: datetime) -> Sequence[Event]:
+            check_match(state, request, now)
+            return entity.decide(state, command, registry=self._states.registry, now=now)
+
+        return await self._on_entity(entity_uid, command, decide, request)
+
+    async def upsert(self, command: Upsert, request: Request) -> Outcome[Entity]:
+        """Register an entity or revise it: the one that its uid names, or its key; a new one where neither does.
+
+        Commands by one key take turns. Raises what decide raises, KeyReused, Contended, Unavailable.
+        """
+        key = command.key.stream if command.key else None
+
+        def decide(state: Entity, now: datetime) -> Sequence[Event]:
+            holder = (self._states.holder(key) if key else None) or Holder()
+            return upsert.decide(state, holder, command, registry=self._states.registry, now=now)
+
+        if key is None:
+            return await self._on_entity(command.entity_uid, command, decide, request)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            for _ in range(ATTEMPTS):
+                holder = self._states.holder(key) or await self._states.load_holder(key)
+                with suppress(_ClaimedMeanwhile):
+                    uid = command.entity_uid or holder.entity_uid
+                    return await self._on_entity(uid, command, decide, request, key)
+        raise Contended(ATTEMPTS)
+
+    async def executed(self, command_ids: Sequence[UUID], keys: Sequence[bytes]) -> Mapping[UUID | bytes, Executed]:
+        """Return what was executed before, by its command id, or by the key of its receipt. Raises Unavailable."""
+        return await self._store.find_executed(command_ids, keys)
+
+    async def load_ahead(self, commands: Iterable[Upsert]) -> None:
+        """Have at hand what these commands will be decided on. Raises Unavailable."""
+        commands = list(commands)
+        await self._states.load_ahead(
+            [command.entity_uid for command in commands if command.entity_uid],
+            [command.key.stream for command in commands if command.key],
+        )
+
+    def streams_of(self, command: Upsert) -> set[str]:
+        """Return the streams that a command concerns, as far as is known before it is executed."""
+        key = command.key.stream if command.key else None
+        holder = self._states.holder(key) if key else None
+        uids = (command.entity_uid, holder.entity_uid if holder else None)
+        return {*(entity_stream(uid) for uid in uids if uid), *([key] if key else [])}
+
+    async def _on_entity(
+        self,
+        entity_uid: UUID | None,
+        command: Dated | Cancel,
+        decide_events: Callable[[Entity, datetime], Sequence[Event]],
+        request: Request,
+        key: str | None = None,
+    ) -> Outcome[Entity]:
+        """Execute a command on an entity, and perhaps on a key; a new entity's may turn out to have one by now."""
         uid = entity_uid or ids.uuid7()
         stream = entity_stream(uid)
         unheard_of = entity.initial(uid) if entity_uid is None else None
 
-        def decide(state: Entity, told: datetime | None) -> _Decision:
-            expectations = [(stream, state.last_event_id), (REGISTRY_STREAM, self._registry.last_event_id)]
+        def decide(state: Entity, told: datetime | None) -> Decision:
+            expectations = [(stream, state.last_event_id), (REGISTRY_STREAM, self._states.registry.last_event_id)]
+            if key is not None:
+                holder = self._states.holder(key)
+                expectations.append((key, holder.last_event_id if holder else None))
             now = told or max(self._clock(), state.last_recorded_at or LONG_AGO)
             since, until = entity.holds_between(state, command, now)
             try:
-                _check_match(state, request, now)
-                events = entity.decide(state, command, registry=self._registry, now=now)
+                return Decision(decide_events(state, now), expectations, None, since, until)
             except CockpitError as refusal:
-                return _Decision([], expectations, refusal, since, until)
-            return _Decision(events, expectations, None, since, until)
+                return Decision([], expectations, refusal, since, until)
 
-        if self._registry.version == 0:
-            await self._load_registry(REGISTRY_STREAM)
+        async def load(stream: str) -> Entity:
+            if key is not None:
+                holder = await self._states.load_holder(key)
+                if unheard_of is not None and holder.entity_uid is not None:
+                    raise _ClaimedMeanwhile
+            return unheard_of or await self._states.load_entity(stream)
+
+        if self._states.registry.version == 0:
+            await self._states.load_registry()
         return await self._execute(
             stream,
-            lambda stream: self._entities.get(stream, unheard_of),
-            self._load_entity,
+            lambda stream: self._states.entity(stream) or unheard_of,
+            load,
             decide,
-            _entity_after,
-            _Span() if isinstance(command, Cancel) else _Span(command.effective_at, command.effective_until),
+            entity_after,
+            Span() if isinstance(command, Cancel) else Span(command.effective_at, command.effective_until),
             request,
         )
 
     async def registry(self, command: registry.RegistryCommand, request: Request) -> Outcome[Registry]:
         """Execute a command on the registry of types. Raises what its decide raises, KeyReused, Contended."""
 
-        def decide(state: Registry, _: datetime | None) -> _Decision:
+        def decide(state: Registry, _: datetime | None) -> Decision:
             expectations = [(REGISTRY_STREAM, state.last_event_id)]
             try:
-                return _Decision(registry.decide(state, command), expectations)
+                return Decision(registry.decide(state, command), expectations)
             except CockpitError as refusal:
-                return _Decision([], expectations, refusal)
+                return Decision([], expectations, refusal)
+
+        async def load(_: str) -> Registry:
+            return await self._states.load_registry()
 
         return await self._execute(
-            REGISTRY_STREAM, lambda _: self._registry, self._load_registry, decide, _registry_after, _Span(), request
+            REGISTRY_STREAM, lambda _: self._states.registry, load, decide, registry_after, Span(), request
         )
 
     async def knows_types(self) -> bool:
         """Say whether any type was ever registered: before that the log is empty."""
         return bool(await self._store.rows(REGISTRY_STREAM, up_to=1))
 
+    async def types(self) -> Registry:
+        """Return the types that are registered. Raises Unavailable."""
+        return await self._states.load_registry()
+
     async def _execute(
         self,
         stream: str,
         kept: Callable[[str], State | None],
         load: Callable[[str], Awaitable[State]],
-        decide: Callable[[State, datetime | None], _Decision],
+        decide: Callable[[State, datetime | None], Decision],
         after: Callable[[str, State | None, Sequence[Recorded]], State],
-        span: _Span,
+        span: Span,
         request: Request,
     ) -> Outcome[State]:
         """Decide and append until the verdict stands; a refusal too is checked under the lock before it is told."""
@@ -171,7 +224,8 @@ class Handler:
             for _ in range(ATTEMPTS):
                 decision = decide(state, told)
                 receipt = request.receipt
-                if receipt is not None and decision.refusal is not None:
+                is_in_log = request.command_id is not None and bool(decision.events)
+                if receipt is not None and (decision.refusal is not None or is_in_log):
                     receipt = replace(receipt, status=None)
                 append = Append(
                     command_id=command_id,
@@ -191,7 +245,7 @@ class Handler:
                 if verdict.verdict == "conflict":
                     state = await load(stream)
                     if stream != REGISTRY_STREAM:
-                        await self._load_registry(REGISTRY_STREAM)
+                        await self._states.load_registry()
                 elif verdict.verdict == "checked":
                     if decision.since is not None and told < decision.since:
                         continue  # our clock is ahead: what was taken to be due is not yet
@@ -199,17 +253,19 @@ class Handler:
                         raise decision.refusal
                     return Outcome(state=state, position=verdict.position, now=verdict.recorded_at)
                 elif append.events and verdict.event_id == append.events[0][0]:  # a resend finds its own: duplicate
-                    state = after(stream, state, as_recorded(append, verdict))
-                    self._keep(stream, state)
+                    recorded = as_recorded(append, verdict)
+                    state = after(stream, state, [one for one in recorded if one.stream == stream])
+                    self._keep(stream, state, recorded)
                     return Outcome(
                         state=state, position=verdict.position, now=verdict.recorded_at, event_id=verdict.event_id
                     )
                 else:
-                    return await self._replayed(verdict, after, request)
+                    return await self._replayed(stream, verdict, after, request)
         raise Contended(ATTEMPTS)
 
     async def _replayed(
         self,
+        stream: str,
         verdict: Verdict,
         after: Callable[[str, State | None, Sequence[Recorded]], State],
         request: Request,
@@ -217,9 +273,10 @@ class Handler:
         """Return the first answer again: the state as that command left it. Raises KeyReused for another request."""
         if request.receipt and verdict.request_digest not in {None, request.receipt.digest}:
             raise KeyReused
-        with parked(verdict.stream):
-            events = await self._store.load(verdict.stream, up_to=verdict.version or 0)
-            state = await _folded(after, verdict.stream, None, events)
+        stream, up_to = (verdict.stream, verdict.version or 0) if _is_of(verdict, stream) else (stream, LATEST)
+        with parked(stream):
+            events = await self._store.load(stream, up_to=up_to)
+            state = await folded(after, stream, None, events)
         return Outcome(
             state=state,
             position=verdict.position,
@@ -229,68 +286,14 @@ class Handler:
             status=verdict.status,
         )
 
-    async def _load_entity(self, stream: str) -> Entity:
-        """Return the entity as the log has it now, reading only what came since it was kept here."""
-        kept = self._entities.get(stream)
-        with parked(stream):
-            events = await self._store.load(stream, after=kept.version if kept else 0)
-            is_whole = bool(events) and events[0].version == 1
-            state = await _folded(_entity_after, stream, None if is_whole else kept, events)
-        self._keep(stream, state)
-        return state
-
-    async def _load_registry(self, stream: str) -> Registry:
-        """Return the registry as the log has it now; several may be at it at once, so it never goes back."""
-        kept = self._registry
-        with parked(stream):
-            state = _registry_after(stream, kept, await self._store.load(stream, after=kept.version))
-        self._keep(stream, state)
-        return state
-
-    def _keep(self, stream: str, state: Entity | Registry) -> None:
+    def _keep(self, stream: str, state: Entity | Registry, events: Sequence[Recorded]) -> None:
         if isinstance(state, Registry):
-            self._registry = max(self._registry, state, key=lambda known: known.version)
-        elif state.version:
-            before = self._entities.pop(stream, None)
-            self._entities[stream] = state
-            self._kept_points += state.change_points - (before.change_points if before else 0)
-            while self._kept_points > KEPT_CHANGE_POINTS and len(self._entities) > 1:
-                _, forgotten = self._entities.popitem(last=False)
-                self._kept_points -= forgotten.change_points
+            self._states.keep_registry(state)
+        else:
+            self._states.keep_entity(stream, state)
+            self._states.keep_claims(events)
 
 
-def _check_match(state: Entity, request: Request, now: datetime) -> None:
-    """Raise PreconditionFailed unless the client builds on the current version."""
-    if request.if_match is None:
-        if request.must_match and state.version:
-            raise PreconditionRequired
-        return
-    if state.version == 0:
-        raise Unknown("entity")
-    etag = entity.etag(state, now)
-    if "*" not in request.if_match and etag not in request.if_match:
-        raise PreconditionFailed(etag)
-
-
-def _entity_after(stream: str, state: Entity | None, events: Sequence[Recorded]) -> Entity:
-    if state is None:
-        uid = uid_of(stream)
-        assert uid is not None, stream  # noqa: S101  # only entities' streams come here
-        state = entity.initial(uid)
-    return reduce(entity.evolve, events, state)
-
-
-async def _folded(
-    after: Callable[[str, State | None, Sequence[Recorded]], State],
-    stream: str,
-    state: State | None,
-    events: Sequence[Recorded],
-) -> State:
-    """Return the state after some events; many are folded in a thread, so that others are served meanwhile."""
-    if len(events) <= FOLDED_AT_ONCE:
-        return after(stream, state, events)
-    return await asyncio.to_thread(after, stream, state, events)
-
-
-def _registry_after(_stream: str, state: Registry | None, events: Sequence[Recorded]) -> Registry:
-    return reduce(registry.evolve, events, state or Registry())
+def _is_of(verdict: Verdict, stream: str) -> bool:
+    """Say whether a verdict speaks of a stream of this kind: a command may have claimed a key and nothing else."""
+    return verdict.stream.partition(":")[0] == stream.partition(":")[0]

@@ -15,6 +15,7 @@ from read_side.questions import (
     Asked,
     Chronicle,
     Filters,
+    Keys,
     Known,
     Order,
     Parts,
@@ -197,6 +198,8 @@ class EntitiesQuery(WholeQuery):
     type: Text | None = Field(None, description="An active entity type.")
     detail_type: Text | None = Field(None, description="With detail_value: entities that have exactly this detail.")
     detail_value: Text | None = None
+    external_id: Text | None = Field(None, description="What another system calls it.")
+    source: Text | None = Field(None, description="Which other system, beside external_id.")
     order: Order | None = None
 
     def filters(self) -> Filters:
@@ -208,10 +211,28 @@ class EntitiesQuery(WholeQuery):
             raise invalid("detail_value", "This field is required beside detail_type.", "required")
         elif self.detail_value is not None:
             raise invalid("detail_type", "This field is required beside detail_value.", "required")
-        return Filters(q=self.q, entity_type=self.type, detail=detail, order=self.order or self.default_order)
+        if self.source is not None and self.external_id is None:
+            raise invalid("external_id", "This field is required beside source.", "required")
+        keys = Keys(source=self.source, external_id=self.external_id)
+        order = self.order or self.default_order
+        return Filters(q=self.q, entity_type=self.type, detail=detail, keys=keys, order=order)
 
     def _parts(self) -> Parts:
         return ENTITY_PARTS[self.order or self.default_order]
+
+
+class ExternalKeysQuery(TimelessPageQuery):
+    """Which keys of other systems: filters that all must hold."""
+
+    placed_by = frozenset({"number"})
+
+    source: Text | None = Field(None, description="The other system.")
+    external_id: Text | None = Field(None, description="What it calls the entity.")
+    entity_uid: Uid | None = None
+
+    def keys(self) -> Keys:
+        """Return it as the read model takes it."""
+        return Keys(source=self.source, external_id=self.external_id, entity_uid=self.entity_uid)
 
 
 class AsOfQuery(EntitiesQuery):

@@ -158,6 +158,16 @@ class NotSkippable(CockpitError):
 
 
 @dataclass(eq=False)
+class AlreadyClaimed(CockpitError):
+    """{external_id} of {source} is the key of another entity, {entity_uid}: it stays bound to it."""
+
+    source: str
+    external_id: str
+    entity_uid: UUID
+    code = "external_key_claimed"
+
+
+@dataclass(eq=False)
 class PreconditionFailed(CockpitError):
     """The entity has changed: its ETag is now {etag}."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 REF = "#/components/schemas/{name}"
 JSON = "application/json"
 CSV = "text/csv"
+NDJSON = "application/x-ndjson"
 PROBLEM_JSON = "application/problem+json"
 
 PROBLEMS = {
@@ -190,7 +191,7 @@ def answer(shape: Any, description: str, gives: Iterable[str], media: Iterable[s
     if shape is not None:
         (schema,), _ = msgspec.json.schema_components([shape], ref_template=REF)
         Documented.structs[repr(shape)] = shape
-        found["content"] = {name: {"schema": schema if name == JSON else TEXT} for name in media}
+        found["content"] = {name: {"schema": TEXT if name == CSV else schema} for name in media}
     return found
 
 

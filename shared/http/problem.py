@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from fastapi import FastAPI, Request, Response
+from msgspec import UNSET
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match
 
 from shared.core import errors
+from shared.http.openapi import Problem, ProblemField
 from shared.http.shapes import encode
 from shared.http.warning import warning
 
@@ -29,6 +31,7 @@ STATUS: dict[type[errors.CockpitError], int] = {
     errors.NotYet: 409,
     errors.AlreadyOpen: 409,
     errors.AlreadyRegistered: 409,
+    errors.AlreadyClaimed: 409,
     errors.AlreadyCancelled: 409,
     errors.GivesExistence: 409,
     errors.Nameless: 409,
@@ -93,8 +96,10 @@ def problem(
     return Response(encode(body), status, dict(headers or {}), media_type="application/problem+json")
 
 
-def from_domain(request: Request, error: errors.CockpitError) -> Response:
-    """Return the response that an error of the domain stands for; what STATUS does not know goes on upwards."""
+def of_domain(
+    error: errors.CockpitError, method: str
+) -> tuple[int, dict[str, str], list[errors.FieldError] | None, dict[str, Any]]:
+    """Return the status, headers, fields and members of its own that an error has in an answer to a method."""
     status = STATUS[type(error)]
     headers = warning(error.warning)
     more: dict[str, Any] = {}
@@ -111,15 +116,37 @@ def from_domain(request: Request, error: errors.CockpitError) -> Response:
         case errors.Retired(entity_uid=uid, since=since):
             base = f"/api/v1/entities/{uid}"
             more = {"retired_since": since, "history": f"{base}/history", "reopen": f"{base}/reopen"}
-            status = 404 if request.method in {"GET", "HEAD", "DELETE"} else status
+            status = 404 if method in {"GET", "HEAD", "DELETE"} else status
         case errors.EntityParked(position=position):
             more = {"parked_position": position}
         case errors.NotYet(entity_uid=uid):
             more = {"history": f"/api/v1/entities/{uid}/history"}
-            status = 404 if request.method in {"GET", "HEAD"} else status
+            status = 404 if method in {"GET", "HEAD"} else status
         case _:
             pass
+    return status, headers, fields, more
+
+
+def from_domain(request: Request, error: errors.CockpitError) -> Response:
+    """Return the response that an error of the domain stands for; what STATUS does not know goes on upwards."""
+    status, headers, fields, more = of_domain(error, request.method)
     return problem(request, status, str(error), code=error.code, fields=fields, headers=headers, more=more)
+
+
+def within(request: Request, error: errors.CockpitError) -> Problem:
+    """Return the problem that an error of the domain is within an answer about more than that; 500 for a fault."""
+    status, _, fields, more = of_domain(error, request.method) if type(error) in STATUS else (500, {}, None, {})
+    return Problem(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=str(error),
+        instance=request.url.path,
+        request_id=request.state.request_id,
+        code=error.code,
+        errors=UNSET if fields is None else [ProblemField(*field) for field in fields],
+        **more,
+    )
 
 
 def allowed_methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:

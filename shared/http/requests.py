@@ -20,9 +20,6 @@ Model = TypeVar("Model", bound=BaseModel)
 MOST_ERRORS = 100
 """How many wrong fields one answer names."""
 
-LATER = {"external_id"}
-"""Parts of the contract that come later: refused by name until then."""
-
 LAST_POSITION = 2**63 - 1
 DIGITS = 19
 
@@ -60,9 +57,7 @@ def field_errors(error: ValidationError) -> list[FieldError]:
         place = [str(part) for part in item["loc"]]
         name = ".".join(place) or "non_field_errors"
         code = item["type"]
-        if code == "extra_forbidden" and place and place[-1] in LATER:
-            found.append(FieldError(name, f"{place[-1]} is not supported yet.", "not_supported_yet"))
-        elif code == "extra_forbidden":
+        if code == "extra_forbidden":
             found.append(FieldError(name, "Unknown field.", "unknown"))
         elif code == "missing":
             found.append(FieldError(name, "This field is required.", "required"))
@@ -91,11 +86,18 @@ async def read_body(
         raw = b"{}"
     elif request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "The body must be application/json.")
+    return parse_json(model, raw)
+
+
+def parse_json(model: type[Model], raw: bytes) -> Model:
+    """Return what JSON says, as the model has it. Raises Invalid for all that is wrong with it."""
     try:
         body = model.model_validate_json(raw)
         json.loads(raw, object_pairs_hook=_members, parse_constant=_no_number, parse_int=str)
     except _Malformed as error:
         raise invalid("non_field_errors", f"Malformed JSON: {error}", "malformed_json") from None
+    except UnicodeDecodeError:
+        raise invalid("non_field_errors", "Malformed JSON: not UTF-8.", "malformed_json") from None
     except ValidationError as error:
         found = field_errors(error)
         if any(item.code == "json_invalid" for item in found):
@@ -122,10 +124,15 @@ def _no_number(name: str) -> float:
     raise _Malformed(f"{name} is not a number that JSON has.")
 
 
-async def read_bytes(request: Request) -> bytes:
-    """Return the raw body, refusing it with 413 as soon as it is over the limit, with 415 when it is compressed."""
+def refuse_compressed(request: Request) -> None:
+    """Raise 415 for a body that is compressed."""
     if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         raise HTTPException(415, "The body must not be compressed.", {"Accept-Encoding": "identity"})
+
+
+async def read_bytes(request: Request) -> bytes:
+    """Return the raw body, refusing it with 413 as soon as it is over the limit, with 415 when it is compressed."""
+    refuse_compressed(request)
     limit: int = request.app.state.max_body_bytes
     chunks, size = [], 0
     async for chunk in request.stream():

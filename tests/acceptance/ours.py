@@ -7,8 +7,8 @@ BAD, WRITE, READ = "acceptance/test_bad_input", "acceptance/test_entities_write"
 TIME, AUDIT, TYPES = "acceptance/test_time", "acceptance/test_audit", "acceptance/test_types"
 REPLAYS, CONDITIONAL, DATED = "acceptance/test_replays", "acceptance/test_conditional", "acceptance/test_dated"
 BOUNDED = "acceptance/test_bounded"
+KEYS = "acceptance/test_keys"
 SAMPLE, RESTART, HASH = "acceptance/test_sample_data", "acceptance/test_restart", "unit/test_hashdiff"
-LATER = "test_a_parameter_of_a_later_issue_is_refused_by_name"
 
 OURS: list[tuple[str, str, str]] = [  # rule, file below tests, test
     # General
@@ -66,7 +66,7 @@ OURS: list[tuple[str, str, str]] = [  # rule, file below tests, test
     ("hashdiff is unambiguous", HASH, "test_two_contents_share_a_hash_only_when_they_are_equal"),
     ("order=", READ, "test_order_may_be_by_name_or_uid"),
     ("detail_type and detail_value", READ, "test_a_list_may_be_of_those_with_a_detail"),
-    ("external_id, with a later issue", BAD, "test_a_query_that_is_not_valid_is_400_and_names_the_field"),
+    ("external_id", KEYS, "test_a_list_may_be_of_those_with_a_key"),
     ("% and _ are literal", READ, "test_q_takes_every_sign_as_itself"),
     ("Retired: 404, as-of before: 200", WRITE, "test_delete_retires_and_loses_nothing"),
     ("A client's own uid", WRITE, "test_a_client_may_bring_its_own_uid_and_say_it_again"),
@@ -119,5 +119,4 @@ OURS: list[tuple[str, str, str]] = [  # rule, file below tests, test
     ("Types take the scope admin", TYPES, "test_it_takes_the_scope_admin"),
     ("Codes", TYPES, "test_a_code_is_1_to_50_of_capitals_digits_and_underscores"),
     ("Sample data has its true history", SAMPLE, "test_it_has_its_true_history"),
-    ("Later parameters are never ignored", BAD, LATER),
 ]

@@ -96,6 +96,11 @@ class Process:
         """The address it answers at, as its banner says; waits for the banner."""
         return self.wait_for(r"API +(http://\S+)/api/v1/entities").group(1)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has come to its end."""
+        return self._popen.poll() is not None
+
     def wait(self, seconds: float = 30) -> int:
         """Return its exit code once it has ended by itself."""
         return self._popen.wait(seconds)

@@ -32,7 +32,8 @@ FEED = {"GET /api/v1/events", "GET /api/v1/events/stream"}
 RETRY = "POST /api/v1/parked/{position}/retry"
 REBUILD, PROJECTIONS = "POST /api/v1/projections/{name}/rebuild", "GET /api/v1/projections"
 READS = {name for name in OPERATIONS if name.startswith("GET ")} - HEALTH - FEED - {PROJECTIONS}
-COMMANDS = OPERATIONS.keys() - READS - HEALTH - FEED - {LOG_IN, LOG_OUT, RETRY, REBUILD, PROJECTIONS}
+BATCH = "POST /api/v1/commands/batch"
+COMMANDS = OPERATIONS.keys() - READS - HEALTH - FEED - {LOG_IN, LOG_OUT, RETRY, REBUILD, PROJECTIONS, BATCH}
 NOT_PUBLIC = {"GET /api/v1/audit", "GET /api/v1/parked", "GET /api/v1/parked/{position}"}
 
 
@@ -143,6 +144,16 @@ def test_every_command_has_its_headers_and_needs_a_token() -> None:
         assert all(
             scheme in SPEC["components"]["securitySchemes"] for way in OPERATIONS[name]["security"] for scheme in way
         )
+
+
+def test_a_batch_is_lines_in_and_lines_out_and_needs_a_token() -> None:
+    operation = OPERATIONS[BATCH]
+    lines = "application/x-ndjson"
+    assert set(operation["requestBody"]["content"]) == {lines, "application/jsonl", "application/ndjson"}
+    assert set(operation["responses"]["200"]["content"]) == {lines}
+    assert _statuses(BATCH) == {200, 400, 401, 403, 406, 415, 503}
+    assert _parameters(BATCH, "header") == {"Idempotency-Key"}
+    assert {} not in operation["security"]
 
 
 def test_what_changes_an_entity_may_build_on_a_version() -> None:

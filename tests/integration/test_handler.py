@@ -25,8 +25,9 @@ from tests.integration.proxy import proxied
 from write_side import ids
 from write_side.appends import Append
 from write_side.entity import Entity, Register, Revise, etag, initial
-from write_side.handler import FOLDED_AT_ONCE, Handler, Outcome, Request, _folded
+from write_side.handler import Handler, Outcome, Request
 from write_side.registry import RegisterType
+from write_side.states import FOLDED_AT_ONCE, folded
 
 Result = TypeVar("Result")
 SETTINGS = Settings(_env_file=None)
@@ -213,6 +214,6 @@ def test_a_long_stream_is_folded_without_holding_up_the_others() -> None:
     async def run() -> None:
         asyncio.get_running_loop().call_later(0.01, served.set)
         long: list[Recorded] = [given.record(given.JOHN, 1, given.day(1))] * (FOLDED_AT_ONCE + 1)
-        assert (await _folded(fold, "", None, long)).entity_uid == UUID(int=len(long))
+        assert (await folded(fold, "", None, long)).entity_uid == UUID(int=len(long))
 
     asyncio.run(run())

@@ -225,7 +225,7 @@ def test_uncounted_pages_say_whether_another_follows(client: TestClient) -> None
         ("position=-1", "position", "not_whole"),
         ("cursor=abc", "cursor", "invalid_cursor"),
         ("cursor=*&page=2", "page", "repeated"),
-        ("external_id=abc", "external_id", "not_supported_yet"),
+        ("source=crm", "external_id", "required"),
         ("nonsense=1", "nonsense", "unknown"),
         ("page=1&page=2", "page", "repeated"),
     ],

@@ -17,7 +17,7 @@ from tests.integration.reading import day
 
 ABSENT = (
     *("as_of", "known", "now", "uid", "pattern", "type", "detail_type", "detail_hash", "kind"),
-    *("actor", "operation", "request_id", "from", "to"),
+    *("source", "external_id", "actor", "operation", "request_id", "from", "to"),
     *("after_instant", "after_text", "after_uid", "after_number"),
 )
 NO = ("counted", "backward", "newest", "superseded")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from msgspec import UnsetType
 
 
-def _required_when_given(schema: dict[str, Any]) -> None:
+def required_when_given(schema: dict[str, Any]) -> None:
     """Leave the default out of the document: it only marks what was not given."""
     schema.pop("default", None)
 
@@ -64,7 +64,9 @@ class _Reasoned(Body):
     reason: Reason | None = Field(None, description=WHY)
 
 
-class _Dated(_Reasoned):
+class DatedBody(_Reasoned):
+    """What holds from an instant on, perhaps up to another, perhaps for a reason."""
+
     effective_at: Dated | None = Field(None, description=SINCE)
     effective_until: Bound | None = Field(None, description=UNTIL)
 
@@ -73,7 +75,7 @@ class _Dated(_Reasoned):
         return span(self.effective_at, self.effective_until)
 
 
-class _ReadBack(_Dated):
+class _ReadBack(DatedBody):
     """What an entity object that was read has beside its values."""
 
     id: Ignored
@@ -89,7 +91,7 @@ class _ReadBack(_Dated):
             raise invalid("entity_uid", "Another entity than the one in the path.", "mismatch")
 
 
-class PostEntity(_Dated):
+class PostEntity(DatedBody):
     """A new entity; a client may bring its own uid."""
 
     display_name: Name
@@ -110,8 +112,8 @@ class PutEntity(_ReadBack):
 class PatchEntity(_ReadBack):
     """What changes: everything absent stays."""
 
-    display_name: Name = Field("", json_schema_extra=_required_when_given)
-    entity_type: Code = Field("", json_schema_extra=_required_when_given)
+    display_name: Name = Field("", json_schema_extra=required_when_given)
+    entity_type: Code = Field("", json_schema_extra=required_when_given)
     details: Annotated[list[DetailChange], MOST] = []
     entity_details: Annotated[list[DetailChange], MOST] = Field([], description="The same as details, as it was read.")
 
@@ -128,11 +130,11 @@ class SkipEvent(Body):
     reason: Reason = Field(description=WHY)
 
 
-class ReopenEntity(_Dated):
+class ReopenEntity(DatedBody):
     """A retired entity exists again, with what it had unless other values are given."""
 
-    display_name: Name = Field("", json_schema_extra=_required_when_given)
-    entity_type: Code = Field("", json_schema_extra=_required_when_given)
+    display_name: Name = Field("", json_schema_extra=required_when_given)
+    entity_type: Code = Field("", json_schema_extra=required_when_given)
     details: Annotated[list[DetailChange], MOST] = []
 
 
@@ -162,11 +164,11 @@ class PostType(_Reasoned):
 class PatchType(_Reasoned):
     """What changes of a type."""
 
-    name: Name = Field("", json_schema_extra=_required_when_given)
+    name: Name = Field("", json_schema_extra=required_when_given)
     description: Annotated[Text, StringConstraints(max_length=10_000)] = Field(
-        "", json_schema_extra=_required_when_given
+        "", json_schema_extra=required_when_given
     )
-    is_active: bool = Field(True, json_schema_extra=_required_when_given)
+    is_active: bool = Field(True, json_schema_extra=required_when_given)
 
 
 class Span(TypedDict):

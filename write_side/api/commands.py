@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ class Writing(Struct, frozen=True):
 
     handler: Handler
     skipper: Skipper
+    rehearse: Callable[[], AbstractAsyncContextManager[Handler]]
     wait_projected: Callable[[int, float], Awaitable[bool]]
     own_writes: OwnWrites
     replay_seconds: float
@@ -72,11 +74,9 @@ def command_request(
     path = request.scope["path"].lower()  # a uid is the same in either case
     content = _content(asked) + (b"" if reason is None else canonical({"reason": reason}))
     digest = sha256(content).digest()
-    key = request.headers.get("idempotency-key")
+    key = idempotency_key(request)
     receipt = None
     if key is not None:
-        if not (1 <= len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable()):
-            raise invalid("Idempotency-Key", f"1 to {KEY_CHARACTERS} printable ASCII characters.", "invalid_key")
         receipt = Receipt(_scoped(principal, request.method, path, "key", key.encode()), digest, status, None)
     elif replay_content and services.replay_seconds > 0:
         window = timedelta(seconds=services.replay_seconds)
@@ -90,6 +90,14 @@ def command_request(
         must_match=services.require_if_match and not is_new,
         size=getattr(request.state, "body_bytes", 0) * MEMORY_OF_A_BYTE,
     )
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the key that a client gave its command. Raises Invalid for what cannot be one."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (1 <= len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable()):
+        raise invalid("Idempotency-Key", f"1 to {KEY_CHARACTERS} printable ASCII characters.", "invalid_key")
+    return key
 
 
 def _content(asked: object) -> bytes:

@@ -1,6 +1,9 @@
 -- A page of what existed at an instant, by uid: one point lookup an entity, whatever its history; for
 -- ReadModel.entities. It is planned anew for each question.
-WITH page AS (
+WITH named AS (
+    SELECT k.entity_uid FROM external_key k
+    WHERE k.external_id = %(external_id)s::text AND (%(source)s::text IS NULL OR k.source = %(source)s::text)
+), page AS (
     SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff
     FROM entity_head h
     CROSS JOIN LATERAL (
@@ -12,6 +15,7 @@ WITH page AS (
       AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
       AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+      AND (%(external_id)s::text IS NULL OR h.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
       AND (%(detail_hash)s::text IS NULL OR h.entity_uid = ANY (ARRAY(
           SELECT f.entity_uid FROM entity_detail_version f
           WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
@@ -28,6 +32,7 @@ SELECT c.position, %(as_of)s::timestamptz AS as_of,
              AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
              AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
              AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+             AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
              AND (%(detail_hash)s::text IS NULL OR e.entity_uid = ANY (ARRAY(
                  SELECT f.entity_uid FROM entity_detail_version f
                  WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz

@@ -1,12 +1,16 @@
 -- A page of what existed at an instant, newest first or by name, by any filter; for ReadModel.entities. It is planned
 -- anew for each question, so a filter that is NULL costs nothing and the order is the one asked for.
-WITH found AS NOT MATERIALIZED (
+WITH named AS (
+    SELECT k.entity_uid FROM external_key k
+    WHERE k.external_id = %(external_id)s::text AND (%(source)s::text IS NULL OR k.source = %(source)s::text)
+), found AS NOT MATERIALIZED (
     SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff, e.search_name
     FROM entity_version e
     WHERE e.valid_from <= %(as_of)s::timestamptz
       AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
       AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+      AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
       AND (%(detail_hash)s::text IS NULL OR e.entity_uid = ANY (ARRAY(
           SELECT f.entity_uid FROM entity_detail_version f
           WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz

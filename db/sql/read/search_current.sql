@@ -1,7 +1,10 @@
 -- A page of what exists now, by any filter in any order; for ReadModel.entities. It is planned anew for each question,
 -- so a filter that is NULL costs nothing and the order is the one asked for. What fell due since the flags were brought
 -- up to date is not flagged yet, and what ended since still is.
-WITH moment AS MATERIALIZED (
+WITH named AS (
+    SELECT k.entity_uid FROM external_key k
+    WHERE k.external_id = %(external_id)s::text AND (%(source)s::text IS NULL OR k.source = %(source)s::text)
+), moment AS MATERIALIZED (
     SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
 ), due_details AS MATERIALIZED (
     SELECT v.* FROM entity_detail_version v, moment
@@ -21,6 +24,7 @@ WITH moment AS MATERIALIZED (
     WHERE is_current AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
       AND (%(pattern)s::text IS NULL OR search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR entity_type = %(type)s::text)
+      AND (%(external_id)s::text IS NULL OR entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
       AND (%(detail_hash)s::text IS NULL OR entity_uid = ANY (ARRAY(SELECT h.entity_uid FROM holders h)))
 ), due AS (
     SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff, search_name
@@ -29,6 +33,7 @@ WITH moment AS MATERIALIZED (
       AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
       AND (%(pattern)s::text IS NULL OR search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR entity_type = %(type)s::text)
+      AND (%(external_id)s::text IS NULL OR entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
       AND (%(detail_hash)s::text IS NULL OR entity_uid = ANY (ARRAY(SELECT h.entity_uid FROM holders h)))
 ), page AS (
     SELECT *, row_number() OVER () AS place

@@ -1,7 +1,11 @@
 -- A page of what existed at an instant as it was known at a position, newest first or by name, by any filter: the first
 -- of either table, together; for ReadModel.entities. It is planned anew for each question, so a filter that is NULL costs
 -- nothing and the order is the one asked for. Backwards it is the page before a key.
-WITH page AS (
+WITH named AS (
+    SELECT k.entity_uid FROM external_key k
+    WHERE k.external_id = %(external_id)s::text AND (%(source)s::text IS NULL OR k.source = %(source)s::text)
+      AND k.position <= %(known)s::bigint
+), page AS (
     SELECT * FROM (
     (SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from,
             CASE WHEN e.valid_to_known_position <= %(known)s::bigint THEN e.valid_to END AS valid_to, e.hashdiff,
@@ -12,6 +16,7 @@ WITH page AS (
        AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz OR e.valid_to_known_position > %(known)s::bigint)
        AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
        AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+       AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
        AND (%(detail_hash)s::text IS NULL OR EXISTS (
            SELECT FROM entity_detail_version_known(%(known)s::bigint) f
            WHERE f.entity_uid = e.entity_uid AND f.detail_type = %(detail_type)s::text
@@ -47,6 +52,7 @@ WITH page AS (
        AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz OR e.valid_to_known_position > %(known)s::bigint)
        AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
        AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+       AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
        AND (%(detail_hash)s::text IS NULL OR EXISTS (
            SELECT FROM entity_detail_version_known(%(known)s::bigint) f
            WHERE f.entity_uid = e.entity_uid AND f.detail_type = %(detail_type)s::text
@@ -90,6 +96,7 @@ SELECT c.position, %(as_of)s::timestamptz AS as_of,
              AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
              AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
              AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+             AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
              AND (%(detail_hash)s::text IS NULL OR EXISTS (
                  SELECT FROM entity_detail_version_known(%(known)s::bigint) f
                  WHERE f.entity_uid = e.entity_uid AND f.detail_type = %(detail_type)s::text

@@ -1,0 +1,157 @@
+"""What commands are decided on: entities, keys and the registry, folded from the log and kept for the next command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import reduce
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.core.errors import CannotFold
+from shared.core.events import REGISTRY_STREAM, ExternalKeyClaimed, Recorded, entity_stream, uid_of
+from write_side import entity, external_key, registry
+from write_side.entity import Entity
+from write_side.external_key import Holder
+from write_side.parked import parked
+from write_side.registry import Registry
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from write_side.event_store import EventStore
+
+KEPT_CHANGE_POINTS = 200_000
+"""How much of the entities last written is kept folded, about 200 bytes each."""
+
+KEPT_KEYS = 20_000
+"""How many keys are kept, about 500 bytes each."""
+
+FOLDED_AT_ONCE = 50
+"""How many events are folded on the event loop: some milliseconds' worth where each corrects the past."""
+
+State = TypeVar("State", Entity, Registry)
+
+
+class States:
+    """The states last used, each as some command left it. They may be behind: what rests on one is checked."""
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+        self.registry = Registry()
+        self._entities: OrderedDict[str, Entity] = OrderedDict()
+        self._kept_points = 0
+        self._holders: OrderedDict[str, Holder] = OrderedDict()
+
+    def entity(self, stream: str) -> Entity | None:
+        """Return an entity that is kept."""
+        return self._entities.get(stream)
+
+    def holder(self, stream: str) -> Holder | None:
+        """Return the holder of a key that is kept."""
+        return self._holders.get(stream)
+
+    async def load_entity(self, stream: str) -> Entity:
+        """Return the entity as the log has it now, reading only what came since it was kept here."""
+        kept = self._entities.get(stream)
+        with parked(stream):
+            events = await self._store.load(stream, after=kept.version if kept else 0)
+            is_whole = bool(events) and events[0].version == 1
+            state = await folded(entity_after, stream, None if is_whole else kept, events)
+        self.keep_entity(stream, state)
+        return state
+
+    async def load_holder(self, stream: str) -> Holder:
+        """Return who holds a key, as the log has it now."""
+        with parked(stream):
+            state = _holder_after(await self._store.load(stream))
+        self._keep_holder(stream, state)
+        return state
+
+    async def load_registry(self) -> Registry:
+        """Return the registry as the log has it now; several may be at it at once, so it never goes back."""
+        kept = self.registry
+        with parked(REGISTRY_STREAM):
+            state = registry_after("", kept, await self._store.load(REGISTRY_STREAM, after=kept.version))
+        self.keep_registry(state)
+        return state
+
+    async def load_ahead(self, uids: Iterable[UUID], keys: Iterable[str]) -> None:
+        """Have these entities at hand, the holders of these keys, and what they hold: by two statements for all."""
+        unknown = {stream for stream in keys if stream not in self._holders}
+        streams = {stream for stream in map(entity_stream, uids) if stream not in self._entities}
+        loaded = await self._load_many(unknown | streams)
+        for stream in unknown & loaded.keys():
+            with suppress(CannotFold):  # whoever needs it is told so
+                if stream not in self._holders:  # else a command was faster
+                    self._keep_holder(stream, _holder_after(loaded[stream]))
+        held = {entity_stream(uid) for stream in keys if (holder := self.holder(stream)) and (uid := holder.entity_uid)}
+        loaded |= await self._load_many(held - self._entities.keys() - streams)
+        for stream in loaded.keys() - unknown:
+            with suppress(CannotFold):
+                state = await folded(entity_after, stream, None, loaded[stream])
+                if stream not in self._entities:
+                    self.keep_entity(stream, state)
+
+    async def _load_many(self, streams: set[str]) -> dict[str, list[Recorded]]:
+        return await self._store.load_many(list(streams)) if streams else {}
+
+    def keep_registry(self, state: Registry) -> None:
+        """Keep the registry, unless a later one is kept already."""
+        self.registry = max(self.registry, state, key=lambda known: known.version)
+
+    def keep_entity(self, stream: str, state: Entity) -> None:
+        """Keep an entity, and forget those not written for the longest time where there are too many."""
+        before = self._entities.pop(stream, None)
+        self._entities[stream] = state
+        self._kept_points += _weight(state) - (_weight(before) if before else 0)
+        while self._kept_points > KEPT_CHANGE_POINTS and len(self._entities) > 1:
+            _, forgotten = self._entities.popitem(last=False)
+            self._kept_points -= _weight(forgotten)
+
+    def keep_claims(self, events: Iterable[Recorded]) -> None:
+        """Keep the holders of the keys that events claim."""
+        for recorded in events:
+            if isinstance(recorded.event, ExternalKeyClaimed):
+                self._keep_holder(recorded.stream, external_key.evolve(Holder(), recorded))
+
+    def _keep_holder(self, stream: str, state: Holder) -> None:
+        self._holders.pop(stream, None)
+        self._holders[stream] = state
+        if len(self._holders) > KEPT_KEYS:
+            self._holders.popitem(last=False)
+
+
+def _weight(state: Entity) -> int:
+    return 1 + state.change_points
+
+
+def _holder_after(events: Sequence[Recorded]) -> Holder:
+    return reduce(external_key.evolve, events, Holder())
+
+
+def entity_after(stream: str, state: Entity | None, events: Sequence[Recorded]) -> Entity:
+    """Return an entity after some of its events."""
+    if state is None:
+        uid = uid_of(stream)
+        assert uid is not None, stream  # noqa: S101  # only entities' streams come here
+        state = entity.initial(uid)
+    return reduce(entity.evolve, events, state)
+
+
+def registry_after(_stream: str, state: Registry | None, events: Sequence[Recorded]) -> Registry:
+    """Return the registry after some of its events."""
+    return reduce(registry.evolve, events, state or Registry())
+
+
+async def folded(
+    after: Callable[[str, State | None, Sequence[Recorded]], State],
+    stream: str,
+    state: State | None,
+    events: Sequence[Recorded],
+) -> State:
+    """Return the state after some events; many are folded in a thread, so that others are served meanwhile."""
+    if len(events) <= FOLDED_AT_ONCE:
+        return after(stream, state, events)
+    return await asyncio.to_thread(after, stream, state, events)
