@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime  # msgspec reads the annotations at run time
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
 
@@ -122,6 +123,7 @@ def external_key_stream(source: str, external_id: str) -> str:
     return f"external_key:{source}:{external_id}"
 
 
+@lru_cache(maxsize=1024)
 def uid_of(stream: str) -> UUID | None:
     """Return the entity a stream belongs to, None for any other stream."""
     kind, _, name = stream.partition(":")

@@ -186,6 +186,7 @@ def test_a_roll_back_goes_to_the_tables_before_brought_up_to_the_log(unchecked_d
     "broken",
     [
         "DELETE FROM read_model.checkpoint",
+        "UPDATE read_model.checkpoint SET position = 999",
         "DROP TABLE read_model.checkpoint",
         "DROP TABLE read_model.entity_version CASCADE",
         "DROP TABLE read_model.audit_entry; DROP TABLE read_model.parked_event; DROP FUNCTION read_model.rows_of",
