@@ -27,9 +27,10 @@ class Follower:
         return self._projection.position
 
     def up_to(self, position: int, told: Callable[[int], None] = lambda _: None) -> None:
-        """Fold what is missing up to a position that the log has; `told` hears of every batch."""
+        """Fold what is missing up to a position, or to the end of the log; `told` hears of every batch."""
         while self.position < position:
-            self._runner.run(self._projection.advance(min(BATCH_EVENTS, position - self.position)))
+            if self._runner.run(self._projection.advance(min(BATCH_EVENTS, position - self.position))) is None:
+                return
             told(self.position)
 
     def pass_time(self) -> None:

@@ -133,11 +133,7 @@ class Rebuild:
     def _goal(self) -> int:
         """Return where the live set is; where that is of no use, where the log ends."""
         live = self._sets.live()
-        return self._head() if live is None else live.position
-
-    def _head(self) -> int:
-        row = self._connection.execute(statement("projector/read_head")).fetchone()
-        return int(row[0]) if row else 0
+        return self._sets.head() if live is None else live.position
 
     def _compare(self, follower: Follower, rows: int) -> tuple[list[Difference], int]:
         """Compare both sets in one snapshot, taken while both are equally far; return also how many rows there are."""
@@ -172,7 +168,7 @@ class Rebuild:
             return position
         try:
             with following(self._conninfo, LIVE) as follower:
-                head = self._head()
+                head = self._sets.head()
                 follower.up_to(head, lambda at: self._tell("switch", at, head))
                 return follower.position
         finally:
@@ -184,7 +180,7 @@ class Rebuild:
         def attempt() -> Answer:
             self._come_near(follower)
             with self._sets.held() as live:
-                follower.up_to(self._head() if live is None else live.position)
+                follower.up_to(self._sets.head() if live is None else live.position)
                 return do(live)
 
         return _patiently(attempt)

@@ -59,10 +59,19 @@ class Sets:
         self._connection = connection
 
     def live(self) -> Checkpoint | None:
-        """Return where the live set stands; None where it is of no use: a table is missing, or the checkpoint."""
+        """Return where the live set stands.
+
+        None where it is of no use: a table is missing, or the checkpoint, or that is beyond the end of the log.
+        """
         names = [f"{LIVE}.{table}" for table in (*KEYS, "checkpoint")]
         missing = self._connection.execute(statement("projector/find_missing_table"), {"names": names}).fetchone()
-        return self.checkpoint(LIVE) if missing is None else None
+        found = self.checkpoint(LIVE) if missing is None else None
+        return found if found is not None and found.position <= self.head() else None
+
+    def head(self) -> int:
+        """Return the last position of the log."""
+        row = self._connection.execute(statement("projector/read_head")).fetchone()
+        return int(row[0]) if row else 0
 
     def checkpoint(self, name: str) -> Checkpoint | None:
         """Return where a set stands, None where there is none, or it has no checkpoint."""

@@ -260,6 +260,9 @@ BEGIN
     IF to_regclass('read_model.checkpoint') IS NOT NULL THEN
         EXECUTE 'UPDATE read_model.checkpoint SET retired = true WHERE name = ''read_model''
                  RETURNING position, clock_at, settled_at, generation' INTO reached, clock, settled, last;
+        IF reached > coalesce((SELECT max(e.position) FROM log.event e), 0) THEN -- no log bears it out
+            reached := NULL; clock := NULL; settled := NULL;
+        END IF;
     END IF;
     EXECUTE format(
         'UPDATE %I.checkpoint SET retired = false, generation = greatest(generation, $1) + 1,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime  # msgspec reads the annotations at run time
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
 
@@ -129,6 +130,7 @@ def external_key_of(stream: str) -> tuple[str, str] | None:
     return (source, external_id) if kind == "external_key" and separator else None
 
 
+@lru_cache(maxsize=1024)
 def uid_of(stream: str) -> UUID | None:
     """Return the entity a stream belongs to, None for any other stream."""
     kind, _, name = stream.partition(":")

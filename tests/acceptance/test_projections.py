@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -67,7 +68,7 @@ def test_it_tells_how_far_the_read_model_is(own: Service) -> None:
 
 
 def test_a_rebuild_tells_what_it_found_and_keeps_the_tables_before(own: Service) -> None:
-    uid = own.entity("Right")["entity_uid"]
+    uid = own.entity(name := f"Right {uuid4()}")["entity_uid"]
     until(lambda: projection(own)["lag"] == 0, 10)
     with psycopg.connect(own.conninfo) as connection:
         connection.execute("UPDATE read_model.entity_version SET display_name = 'Wrong' WHERE entity_uid = %s", [uid])
@@ -79,9 +80,9 @@ def test_a_rebuild_tells_what_it_found_and_keeps_the_tables_before(own: Service)
     assert (rebuilt["phase"], rebuilt["requested_by"], rebuilt["error"]) == ("done", "user_2", None)
     (difference,) = rebuilt["result"]["differences"]
     assert [difference[name] for name in ("table", "rows", "column", "live", "anew")] == [
-        *("entity_version", 1, "display_name", "Wrong", "Right")
+        *("entity_version", 1, "display_name", "Wrong", name)
     ]
-    assert own.get(f"entities/{uid}").json()["display_name"] == "Right"
+    assert own.get(f"entities/{uid}").json()["display_name"] == name
     found = projection(own)
     assert found["generation"] > generation
     assert found["previous"]["position"] <= found["position"]
@@ -91,14 +92,14 @@ def test_a_rebuild_tells_what_it_found_and_keeps_the_tables_before(own: Service)
 
 
 def test_one_entity_alone_is_made_anew(own: Service) -> None:
-    uid = own.entity("Right")["entity_uid"]
+    uid = own.entity(name := f"Right {uuid4()}")["entity_uid"]
     until(lambda: projection(own)["lag"] == 0, 10)
     with psycopg.connect(own.conninfo) as connection:
         connection.execute("UPDATE read_model.entity_version SET display_name = 'Wrong' WHERE entity_uid = %s", [uid])
     run = finished(own, asked(own, entity_uid=uid)["id"])
     assert (run["kind"], run["entity_uid"], run["phase"]) == ("entity", uid, "done")
     assert (run["result"]["events"], run["result"]["rows"], run["result"]["parked"]) == (1, 1, [])
-    assert own.get(f"entities/{uid}").json()["display_name"] == "Right"
+    assert own.get(f"entities/{uid}").json()["display_name"] == name
     own.check()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from db.pool import Dsns
 from projector.perform import Outcome, perform
 from projector.rebuild import Rebuilt
 from projector.runs import Progress, RunKind, Runs, own
+from tests.integration.projecting import Histories, fold_all
 
 Tell = Callable[[Progress], None]
 
@@ -57,3 +59,15 @@ def last_run(conninfo: str) -> dict[str, Any]:
 def reading(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(Dsns(conninfo).of("read"), autocommit=True) as connection:
         yield connection
+
+
+def folded(conninfo: str, seed: int = 1, events: int = 100) -> Histories:
+    histories = Histories(seed)
+    histories.extend(conninfo, events)
+    asyncio.run(fold_all(conninfo))
+    return histories
+
+
+def name_of_john(conninfo: str) -> list[str]:
+    with reading(conninfo) as connection:
+        return [name for (name,) in connection.execute("SELECT display_name FROM entity_version ORDER BY id")]

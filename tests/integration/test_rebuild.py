@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from threading import Timer
 
-import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 
 from db.pool import Dsns
 from projector.rebuild import NoSwitch, RolledBack
-from projector.runs import LOCK, Runs
-from projector.sets import CannotMakeSet, NotKept
+from projector.sets import NotKept
 from projector.verify import verify
-from shared.core.errors import UnderWay
 from shared.core.events import EventSkipped
-from tests import oracle
 from tests.integration.projecting import (
     JOHN,
-    Histories,
     add,
     come_true,
     execute,
@@ -31,21 +24,9 @@ from tests.integration.projecting import (
     tamper,
     working,
 )
-from tests.integration.rebuilding import at_each_phase, done, last_run, reading, rebuilt
+from tests.integration.rebuilding import at_each_phase, done, folded, last_run, name_of_john, reading, rebuilt
 
 PHASES = ["load", "index", "catch_up", "compare", "switch"]
-
-
-def folded(conninfo: str, seed: int = 1, events: int = 100) -> Histories:
-    histories = Histories(seed)
-    histories.extend(conninfo, events)
-    asyncio.run(fold_all(conninfo))
-    return histories
-
-
-def name_of_john(conninfo: str) -> list[str]:
-    with reading(conninfo) as connection:
-        return [name for (name,) in connection.execute("SELECT display_name FROM entity_version ORDER BY id")]
 
 
 def test_it_brings_back_what_was_damaged_and_tells_where(database: str) -> None:
@@ -201,63 +182,11 @@ def test_a_roll_back_goes_to_the_tables_before_brought_up_to_the_log(unchecked_d
     verify(Dsns(database).of("project"))
 
 
-@pytest.mark.parametrize("kind", ["rebuild", "rollback"])
-def test_tables_of_an_older_schema_are_never_switched_to(database: str, kind: str) -> None:
-    add(database, 1, JOHN)
-    run(fold_all(database))
-    rebuilt(database)
-    newer = "INSERT INTO public.cockpit_migration VALUES ('9999_newer.sql', '')"
-    if kind == "rollback":
-        execute(database, newer)
-        with pytest.raises(CannotMakeSet, match="A migration has been applied since"):
-            done(database, "rollback")
-    else:
-
-        def migrate(phase: str) -> None:
-            if phase == "compare":
-                execute(database, newer)
-
-        with pytest.raises(CannotMakeSet, match="was made before migration 9999_newer"):
-            rebuilt(database, tell=at_each_phase(migrate))
-    assert last_run(database)["phase"] == "failed"
-    assert name_of_john(database) == ["John"]
-    rebuilt(database)
-
-
-def test_it_waits_for_who_migrates(database: str) -> None:
-    add(database, 1, JOHN)
-    run(fold_all(database))
-    with psycopg.connect(database, autocommit=True) as migrating:
-        ends = Timer(1.0, lambda: migrating.execute("SELECT pg_advisory_unlock(4011, 2)"))
-
-        def migrate(phase: str) -> None:
-            if phase == "switch":
-                migrating.execute("SELECT pg_advisory_lock(4011, 2)")
-                ends.start()
-
-        assert rebuilt(database, tell=at_each_phase(migrate)).seconds > 1
-        ends.join()
-
-
-def test_one_goes_on_at_a_time_and_what_was_left_has_failed(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("projector.runs.LOCK_SECONDS", 0.2)
-    with psycopg.connect(database, autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(%s, %s)", LOCK)
-        with pytest.raises(UnderWay):
-            rebuilt(database)
-    with psycopg.connect(Dsns(database).of("project"), autocommit=True) as connection:
-        Runs(connection).add("rebuild", "left")
-    execute(
-        database, "CREATE SCHEMA read_model_next", "CREATE TABLE read_model_next.entity_version (left_over integer)"
-    )
-    rebuilt(database)
-    assert fetch(database, "SELECT phase FROM projection.rebuild ORDER BY id") == [("failed",), ("done",)]
-
-
 @pytest.mark.parametrize(
     "broken",
     [
         "DELETE FROM read_model.checkpoint",
+        "UPDATE read_model.checkpoint SET position = 999",
         "DROP TABLE read_model.checkpoint",
         "DROP TABLE read_model.entity_version CASCADE",
         "DROP TABLE read_model.audit_entry CASCADE; DROP TABLE read_model.parked_event",
@@ -291,39 +220,3 @@ def test_parked_and_skipped_events_are_so_in_the_new_tables_too(unchecked_databa
     run(fold_all(database))
     assert fetch(database, "SELECT position FROM read_model.parked_event ORDER BY 1") == [(5,), (6,), (8,)]
     assert rebuilt(database).differences == []
-
-
-def test_a_login_that_is_a_projector_and_nothing_else_does_it_all(database: str) -> None:
-    folded(database, 6)
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("CREATE ROLE rebuilding_projector LOGIN PASSWORD 'secret' IN ROLE cockpit_projector")
-        try:
-            own = make_conninfo(
-                database, user="rebuilding_projector", password="secret", options="-c search_path=read_model"
-            )
-            assert rebuilt(database, dsn=own).switched
-            assert isinstance(done(database, "rollback", dsn=own), RolledBack)
-            with psycopg.connect(own) as projector, pytest.raises(psycopg.errors.InsufficientPrivilege):
-                projector.execute("DROP SCHEMA read_model_previous CASCADE")
-            with (
-                psycopg.connect(own) as projector,
-                pytest.raises(psycopg.DatabaseError, match="no set that may be dropped"),
-            ):
-                projector.execute("SELECT projection.drop_set('log')")
-        finally:
-            connection.execute("DROP ROLE rebuilding_projector")
-    with psycopg.connect(Dsns(database).of("read")) as reader, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        reader.execute("SELECT projection.begin_set()")
-    with psycopg.connect(database) as checking:
-        oracle.check(checking)
-
-
-def test_what_hangs_on_the_tables_themselves_stands_in_the_way(database: str) -> None:
-    execute(database, "CREATE SCHEMA bi", "CREATE VIEW bi.names AS SELECT display_name FROM read_model.entity_version")
-    with pytest.raises(CannotMakeSet, match=r"^Bi\.names hangs on the tables of read_model themselves"):
-        rebuilt(database)
-    execute(database, "DROP VIEW bi.names")
-    rebuilt(database)
-    execute(database, "CREATE VIEW bi.names AS SELECT display_name FROM read_model_previous.entity_version")
-    with pytest.raises(CannotMakeSet, match=r"^Bi\.names hangs on the tables of read_model_previous"):
-        rebuilt(database)
