@@ -53,6 +53,8 @@ def export_command(
     except BrokenPipeError:
         raise typer.Exit(1) from None
     _say(f"{done.items} {NAMES.get(what, what)} exported, as known at position {done.position}.")
+    if done.warning is not None:
+        _say(f"Incomplete: {done.warning}.")
     if done.position < done.head and asked.known == LATEST:
         _say(f"The log goes on to position {done.head}: the read model is behind it.")
 

@@ -60,11 +60,12 @@ class Sources(Struct, frozen=True):
 
 
 class Exported(Struct, frozen=True):
-    """How many items were written, the position that they were known at, and the head of the log."""
+    """How many items were written, the position that they were known at, the head of the log, and what is missing."""
 
     items: int
     position: int
     head: int
+    warning: str | None
 
 
 @asynccontextmanager
@@ -90,7 +91,7 @@ async def export(
         items += len(page)
         tell(items)
     log = await of.extracts.events(Slice(size=0, keyed=True), Asked())
-    return Exported(items, found.position, log.position)
+    return Exported(items, found.position, log.position, found.warning)
 
 
 def _line(item: Any) -> bytes:  # noqa: ANN401  # an item of any list

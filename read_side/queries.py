@@ -158,8 +158,8 @@ class ReadModel:
         asked = await self._pinned(asked) if part.keyed else asked
         params = {**keys.params(), **part.params()}
         found = await self._snapshots.fetch("read/list_external_keys", params, asked, prepare=False)
-        count = found.rows[0][2]
-        items = shaped.external_keys(row[3:] for row in found.rows)
+        count = found.rows[0][0]
+        items = shaped.external_keys(row[1:] for row in found.rows)
         return _found(found, items, count, asked.now, shaped.external_key_key)
 
     async def types(self, kind: Literal["entity", "detail"], part: Slice, asked: Asked) -> Found[TypeOut]:

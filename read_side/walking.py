@@ -21,10 +21,11 @@ PAGE_ITEMS = 500
 
 
 class Walk(Struct, Generic[Item], frozen=True):
-    """The point that a list is walked at, and its pages; the first one is there already."""
+    """The point that a list is walked at, what is to be known beside it, its pages; the first one is there already."""
 
     position: int
     as_of: datetime
+    warning: str | None
     pages: AsyncIterator[list[Item]]
 
 
@@ -44,7 +45,7 @@ async def walk(ask: Ask[Item], asked: Asked, size: int = PAGE_ITEMS) -> Walk[Ite
             following = replace(following, after=found.key(page[-1]))
             found = await ask(following, pinned)
 
-    return Walk(first.position, first.as_of, pages())
+    return Walk(first.position, first.as_of, first.warning, pages())
 
 
 async def detail_codes(read: ReadModel) -> list[str]:

@@ -39,6 +39,9 @@ RELEASES = "tests/upgrade"
 INTERNAL_ERRORS = {errors.CannotFold, errors.NotForward}
 """Faults of a log that the projector sets aside; no request is answered with one."""
 
+NO_QUESTIONS = {"read/resolve_known_at", "read/notify_settle"}
+"""Statements of the read side that no answer is made of."""
+
 WORDS = [
     *("stream", "version", "position", "checkpoint", "command", "decider", "event", "upcaster", "projection"),
     *("valid time", "recorded time", "change point", "overlay", "lane", "parked"),
@@ -71,6 +74,16 @@ def test_every_statement_is_loaded_and_names_who_loads_it() -> None:
     }
     assert statements
     assert rules.wrong_statements(OURS, statements, Kind) == []
+
+
+def test_every_question_to_the_read_model_tells_what_is_parked() -> None:
+    asked = {path: text for path, text in OURS.items() if "_snapshots.fetch(" in text or "self.fetch(" in text}
+    assert len(asked) > 1
+    names = {name for text in asked.values() for name in rules.statements_named(text) if name.startswith("read/")}
+    statements = {name: (rules.ROOT / "db/sql" / f"{name}.sql") for name in names - NO_QUESTIONS}
+    found = {name: path.read_text(encoding="utf-8") for name, path in statements.items() if path.is_file()}
+    assert len(found) > 10
+    assert [name for name, text in found.items() if "AS parked" not in text] == []
 
 
 @pytest.mark.parametrize(

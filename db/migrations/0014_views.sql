@@ -23,18 +23,18 @@ FROM (
            valid_to_known_position, actor, id, hashdiff
     FROM read_model.entity_version
     UNION ALL
-    SELECT entity_uid, NULL, display_name, entity_type, NULL, valid_from, valid_to,
-           false, created_at, updated_at, recorded_from_position, recorded_to_position,
+    SELECT entity_uid, NULL AS detail_type, display_name, entity_type, NULL AS detail_value, valid_from, valid_to,
+           false AS is_current, created_at, updated_at, recorded_from_position, recorded_to_position,
            valid_to_known_position, actor, id, hashdiff
     FROM read_model.entity_version_superseded
     UNION ALL
-    SELECT entity_uid, detail_type, NULL, NULL, detail_value, valid_from, valid_to,
-           is_current, created_at, updated_at, recorded_from_position, NULL,
+    SELECT entity_uid, detail_type, NULL AS display_name, NULL AS entity_type, detail_value, valid_from, valid_to,
+           is_current, created_at, updated_at, recorded_from_position, NULL AS recorded_to_position,
            valid_to_known_position, actor, id, hashdiff
     FROM read_model.entity_detail_version
     UNION ALL
-    SELECT entity_uid, detail_type, NULL, NULL, detail_value, valid_from, valid_to,
-           false, created_at, updated_at, recorded_from_position, recorded_to_position,
+    SELECT entity_uid, detail_type, NULL AS display_name, NULL AS entity_type, detail_value, valid_from, valid_to,
+           false AS is_current, created_at, updated_at, recorded_from_position, recorded_to_position,
            valid_to_known_position, actor, id, hashdiff
     FROM read_model.entity_detail_version_superseded
 ) v

@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 
 from shared.http.instants import show
 from shared.http.openapi import CSV, JSON
+from shared.http.warning import warning
 
 if TYPE_CHECKING:
     from read_side.sheets import Sheet
@@ -35,6 +36,7 @@ async def csv(request: Request, name: str, walk: Walk[Item], sheet: Sheet[Item])
             "Position": str(walk.position),
             "As-Of": show(walk.as_of),
             "Content-Disposition": f'attachment; filename="{name}.csv"',
+            **warning(walk.warning),
         },
         media_type=f"{CSV}; charset=utf-8; header=present",
     )

@@ -56,6 +56,14 @@ def test_it_lists_a_line_a_stream_and_shows_each_as_it_is_stored(unchecked_datab
     assert json.loads(said(say("show", "3")))["first"] == 2
 
 
+@pytest.mark.parametrize("what", ["entities", "versions", "audit"])
+def test_an_export_says_that_it_is_not_complete(unchecked_database: str, tmp_path: Path, what: str) -> None:
+    parking(unchecked_database)
+    exported = cockpit("export", what, folder=tmp_path, database_url=unchecked_database)
+    assert exported.returncode == 0
+    assert "Incomplete: events of 2 streams are parked since position 2." in exported.stderr
+
+
 def test_what_a_terminal_would_obey_is_told_and_not_sent(unchecked_database: str, say: Say) -> None:
     add(unchecked_database, 1, Stored("Entity\x1b[2J\nGone", 1, '{"context":{},"data":"\\ud800 Ä"}'))
     run(fold_all(unchecked_database))

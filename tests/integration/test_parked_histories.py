@@ -8,17 +8,17 @@ import psycopg
 import pytest
 
 from db.pool import Dsns
-from db.queries import statement
 from projector.verify import verify
 from tests.integration.parking import anew, parked
-from tests.integration.projecting import Histories, fetch, fold_all, run, tables
+from tests.integration.projecting import TABLES, Histories, fetch, fold_all, run, tables
 from tests.integration.rebuilding import rebuilt
 
 
 def fold_again(conninfo: str, limit: int) -> None:
     with psycopg.connect(Dsns(conninfo).of("project")) as connection:
-        connection.execute(statement("projector/empty_tables"))
-        connection.execute(statement("projector/reset_checkpoint"))
+        for table in (*TABLES, "parked_event"):
+            connection.execute(f"TRUNCATE read_model.{table}".encode())
+        connection.execute("UPDATE read_model.checkpoint SET position = 0, recorded_at = '-infinity'")
     run(fold_all(conninfo, limit))
 
 

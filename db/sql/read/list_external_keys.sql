@@ -17,6 +17,8 @@ WITH found AS NOT MATERIALIZED (
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
 SELECT c.position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greatest(now(), c.recorded_at, c.clock_at)) AS as_of,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+        WHERE %(known)s::bigint IS NULL OR position <= %(known)s::bigint) AS parked,
        CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
        page.source, page.external_id, page.entity_uid, page.event_id, page.position, page.recorded_at, page.actor
 FROM checkpoint c

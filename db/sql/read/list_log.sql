@@ -1,5 +1,5 @@
 -- A page of the log up to a position, NULL being its head, as db/log_lines.py writes it down; for Extracts.events.
-SELECT head.position, now(), e.*
+SELECT head.position, now(), ARRAY[0, NULL]::bigint[] AS parked, e.*
 FROM (SELECT coalesce(max(position), 0) AS position FROM log.event) head
 LEFT JOIN LATERAL (
     SELECT position, event_id::text, stream, version, type, schema_version, effective_at::text, effective_until::text,

@@ -40,7 +40,9 @@ WITH moment AS MATERIALIZED (
     ORDER BY id
     LIMIT %(limit)s::bigint
 )
-SELECT c.position, c.now, v.type, v.id, v.entity_uid, v.display_name, v.entity_type, v.detail_type, v.detail_value,
+SELECT c.position, c.now,
+       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event WHERE position <= %(known)s::bigint) AS parked,
+       v.type, v.id, v.entity_uid, v.display_name, v.entity_type, v.detail_type, v.detail_value,
        v.valid_from, CASE WHEN v.end_is_told THEN v.valid_to END AS valid_to,
        v.valid_from <= c.now AND (NOT v.end_is_told OR v.valid_to > c.now) AS is_current, v.hashdiff, v.created_at,
        CASE WHEN v.end_is_told THEN v.updated_at ELSE v.created_at END AS updated_at, v.recorded_from_position,
