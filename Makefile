@@ -1,6 +1,6 @@
 # `make run` brings the whole service up, `make test` proves it. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help python setup run test test-pg15 test-compose check format openapi fuzz test-time lock
+.PHONY: help python setup run test test-pg15 test-compose check format openapi fuzz test-time test-replay lock
 .PHONY: dev-venv dev-setup dev-run dev-migrate dev-fixtures dev-shell dev-test
 .PHONY: up up-dev up-db up-app up-split down logs migrate fixtures clean
 
@@ -127,6 +127,10 @@ test-time: setup ## Check two-dimensional time with 2,000 histories and more
 	@$(BIN)/python -m pytest -n 0 -s tests/unit/test_time_check.py tests/acceptance/test_time_machine.py \
 		--time-histories=2000 --time-over-http=200 \
 		--time-seed=$${TIME_SEED:-$$(date +%s)}
+
+test-replay: setup ## Rebuild a million events under load, ingest a million rows (REPLAY_EVENTS sets how many)
+	@$(BIN)/python -m pytest -n 0 -s tests/acceptance/test_rebuild_under_load.py tests/acceptance/test_ingest_many.py \
+		--replay-events=$${REPLAY_EVENTS:-1000000}
 
 lock: setup ## Write requirements.lock anew (needs uv)
 	@uv --version >/dev/null 2>&1 || { echo "This needs uv, and it does not run"; exit 1; }

@@ -222,7 +222,7 @@ def test_what_verify_finds_in_a_restored_database_is_told_and_the_database_is_ke
     with_sample_data: Path, new_folder: NewFolder
 ) -> None:
     wrong = f"UPDATE read_model.entity_version SET display_name = 'x' WHERE entity_uid = '{JOHN}'"  # noqa: S608  # ours
-    assert cockpit("rebuild", "--offline", folder=with_sample_data).returncode == 0
+    assert cockpit("rebuild", folder=with_sample_data).returncode == 0
     execute(with_sample_data, wrong)
     say("backup", "backup.tar.gz", folder=with_sample_data)
     elsewhere = new_folder()

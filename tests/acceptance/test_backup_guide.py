@@ -79,7 +79,7 @@ def test_a_database_of_one_s_own_is_dumped_and_restored_as_the_guide_says(
     unchecked_database: str, empty_database: str, folder: Path
 ) -> None:
     load_sample_data(unchecked_database, folder)
-    folded = cockpit("rebuild", "--offline", folder=folder, database_url=unchecked_database)
+    folded = cockpit("rebuild", folder=folder, database_url=unchecked_database)
     assert folded.returncode == 0, folded.stderr
     with psycopg.connect(unchecked_database) as connection:
         before = read_log(connection)

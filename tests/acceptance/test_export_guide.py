@@ -23,7 +23,7 @@ def test_every_command_of_the_guide_runs() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         assert cockpit("fixtures", folder=folder).returncode == 0
-        assert cockpit("rebuild", "--offline", folder=folder).returncode == 0
+        assert cockpit("rebuild", folder=folder).returncode == 0
         found = environment(folder, {})
         found["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{found['PATH']}"
         script = "".join(f"({block})\n" for block in COMMANDS)

@@ -28,7 +28,7 @@ def lines_of(conninfo: str) -> list[bytes]:
     everything = {"after": 0, "until": None, "limit": 1_000_000}
     with psycopg.connect(conninfo, options="-c timezone=UTC") as connection:
         rows = connection.execute(statement("read/list_log"), everything).fetchall()
-    return [to_line(LoggedEvent(*row[2:])) for row in rows]
+    return [to_line(LoggedEvent(*row[3:])) for row in rows]
 
 
 @pytest.fixture(scope="module")
