@@ -128,8 +128,9 @@ test-time: setup ## Check two-dimensional time with 2,000 histories and more
 		--time-histories=2000 --time-over-http=200 \
 		--time-seed=$${TIME_SEED:-$$(date +%s)}
 
-test-replay: setup ## Rebuild a million events under load, ingest a million rows (REPLAY_EVENTS sets how many)
+test-replay: setup ## Rebuild a million events under load, ingest a million rows, kill both often
 	@$(BIN)/python -m pytest -n 0 -s tests/acceptance/test_rebuild_under_load.py tests/acceptance/test_ingest_many.py \
+		tests/acceptance/test_rebuild_kills.py tests/acceptance/test_ingest_kills.py \
 		--replay-events=$${REPLAY_EVENTS:-1000000}
 
 lock: setup ## Write requirements.lock anew (needs uv)

@@ -29,9 +29,14 @@ class Time:
 
 @dataclass
 class Replay:
-    """How many events the log has that is rebuilt under load."""
+    """How many events the log has that is rebuilt under load, and rows the file that is ingested."""
 
     events: int = 10_000
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so many are asked for that kills are to be many, too."""
+        return self.events >= 1_000_000
 
 
 FUZZ = Fuzz()

@@ -12,8 +12,10 @@ import httpx2
 import pytest
 
 from tests.acceptance.processes import Process, cockpit, running, until
+from tests.fuzz_options import REPLAY
 
-KILLS = 8
+KILLS = 20 if REPLAY.is_full else 8
+"""As many as `make test-replay` wants, or fewer."""
 ROWS = 6000
 SETTINGS = {"log_level": "warning"}
 
@@ -38,7 +40,7 @@ def rows(chance: random.Random) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
-def test_8_kills_of_an_ingest_lose_no_row_and_double_none(home: Path) -> None:
+def test_kills_of_an_ingest_lose_no_row_and_double_none(home: Path) -> None:
     chance = random.Random(8)  # noqa: S311  # it picks the moments
     given = rows(chance)
     (home / "a.ndjson").write_text("\n".join(map(json.dumps, given)))

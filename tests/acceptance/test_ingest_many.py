@@ -92,9 +92,9 @@ def test_a_file_of_many_rows_goes_in_once(unchecked_database: str, tmp_path: Pat
     for which, (said, seconds, memory) in (("first", first), ("second", second)):
         print(f"\n{which}: {said} {seconds:.1f} s, {number / seconds:.0f} rows/s, at most {memory / 1024:.0f} MiB")  # noqa: T201
     assert first[0] == (
-        f"{number} rows: {entities} new, {number - entities} revised, 0 unchanged, 0 done before, 0 refused."
+        f"{number:,} rows: {entities:,} new, {number - entities:,} revised, 0 unchanged, 0 done before, 0 refused."
     )
-    assert second[0] == f"{number} rows: 0 new, 0 revised, 0 unchanged, {number} done before, 0 refused."
+    assert second[0] == f"{number:,} rows: 0 new, 0 revised, 0 unchanged, {number:,} done before, 0 refused."
     assert (after[0] - before[0], after[1]) == (number + entities, entities)
     assert again == after
     rebuilt = cockpit("rebuild", folder=tmp_path, database_url=database) if number <= SMALL else None

@@ -20,10 +20,12 @@ from shared.core.events import EntityRevised, entity_stream
 from tests.acceptance.processes import until
 from tests.acceptance.service import Service, Start, command, environment
 from tests.appending import Append, append
+from tests.fuzz_options import REPLAY
 from tests.integration.projecting import JOHN, uid
 
 PHASES = ("load", "index", "catch_up", "compare", "switch")
-KILLS = 3
+KILLS = 4 if REPLAY.is_full else 3
+"""In each phase; as many as `make test-replay` wants, or fewer."""
 TRIES = 40
 ENTITIES = 600
 MIGRATIONS_LOCK = (4011, 2)
