@@ -23,7 +23,7 @@ from cockpit.export_cli import export_command, import_command
 from cockpit.fixtures import load
 from cockpit.ingest_cli import ingest
 from cockpit.openapi import OutOfDate, render
-from cockpit.parked_cli import parked
+from cockpit.parked_cli import parked, plain
 from cockpit.rebuild_cli import rebuild
 from cockpit.serve import Parts, bind, run
 from cockpit.services import writers
@@ -190,7 +190,7 @@ def shell() -> None:
 
 
 def _fail(line: str) -> NoReturn:
-    console.print(line, style="red", highlight=False, soft_wrap=True)
+    console.print(line, style="red", highlight=False, soft_wrap=True, markup=False)
     raise typer.Exit(1)
 
 
@@ -204,7 +204,7 @@ def main() -> None:
             names = "_".join(str(part) for part in item["loc"]).upper()
             print(f"cockpit: COCKPIT_{names}: {item['msg']}", file=sys.stderr)  # noqa: T201
     except (CockpitError, MigrationError, NotDirectError) as error:
-        print(f"cockpit: {error}", file=sys.stderr)  # noqa: T201
+        print(f"cockpit: {plain(str(error))}", file=sys.stderr)  # noqa: T201
     except psycopg.OperationalError as error:
         print(f"cockpit: the database does not answer: {str(error).splitlines()[0]}", file=sys.stderr)  # noqa: T201
     except OSError as error:

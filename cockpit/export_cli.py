@@ -34,7 +34,9 @@ def export_command(
     what: Annotated[What, typer.Argument(help="The list to write.")],
     as_of: Annotated[str | None, typer.Option(help="Entities at this instant of valid time; now when absent.")] = None,
     known_at: Annotated[str | None, typer.Option(help="As known at this instant; the latest when absent.")] = None,
-    position: Annotated[int | None, typer.Option(min=0, help="The same, exactly: as known at this position.")] = None,
+    position: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="The same, exactly: as known at this position.")
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="Lines for programs, or a table for people.")] = "ndjson",
     output: Annotated[Path | None, typer.Option(help="The file to write; standard output when absent.")] = None,
 ) -> None:
@@ -99,4 +101,4 @@ def _progress(doing: str, *, shown: bool = True) -> Iterator[Callable[[int], Non
 
 
 def _say(line: str) -> None:
-    console.print(line, highlight=False, soft_wrap=True)
+    console.print(line, highlight=False, soft_wrap=True, markup=False)

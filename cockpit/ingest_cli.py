@@ -105,7 +105,9 @@ def ingest(
     told = ", ".join(f"{counts[verdict]:,} {word}" for verdict, word in VERDICTS.items())
     where = f" (see {job.errors})" if counts["refused"] else ""
     out.print(
-        f"{'Dry run, nothing appended: ' if dry_run else ''}{counts.total():,} rows: {told}{where}.", soft_wrap=True
+        f"{'Dry run, nothing appended: ' if dry_run else ''}{counts.total():,} rows: {told}{where}.",
+        soft_wrap=True,
+        markup=False,
     )
     raise typer.Exit(1 if counts["refused"] else 0)
 
@@ -147,13 +149,19 @@ async def _rows(job: Job, raw: BinaryIO, handler: Handler, limit: int) -> Iterat
 
 async def _chunks(rows: Iterable[Row]) -> AsyncIterator[list[Row]]:
     chunk, size = [], 0
-    for row in rows:
-        chunk.append(row)
-        size += row.size
-        if len(chunk) == CHUNK_ROWS or size > CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
+    broken: BadSheet | None = None
+    try:
+        for row in rows:
+            chunk.append(row)
+            size += row.size
+            if len(chunk) == CHUNK_ROWS or size > CHUNK_BYTES:
+                yield chunk
+                chunk, size = [], 0
+    except BadSheet as error:  # what stands before it goes in
+        broken = error
     yield chunk
+    if broken is not None:
+        raise broken
 
 
 def _format(file: str, given: Format | None) -> Format:

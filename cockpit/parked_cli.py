@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 NOW = {"as_of": None}
 Position = Annotated[int, typer.Argument(min=1, max=LAST_POSITION, help="The event's position in the log.")]
 
+PAUSE_SECONDS = 0.3
+"""Between streams that are folded anew."""
 parked = typer.Typer(help="Parked events: those that cannot be folded.", no_args_is_help=True)
 
 
@@ -132,12 +134,14 @@ def _text(name: str, given: str) -> str:
 async def _retry(conninfo: str, position: int | None) -> dict[str, Refolded]:
     """Return what came of each stream: that of a parked event, or all. Raises NotParked."""
     name = "projector/read_parked_streams" if position is None else "projector/find_parked_stream"
-    found = {}
+    found: dict[str, Refolded] = {}
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
         streams = await (await connection.execute(statement(name), {"position": position})).fetchall()
         if position is not None and not streams:
             raise NotParked(position)
         for (stream,) in sorted(streams):
+            if found:
+                await asyncio.sleep(PAUSE_SECONDS)  # each stops the projector that leads for a moment: it must get on
             refolded = await refold_stream(connection, stream)
             if refolded is not None:
                 found[stream] = refolded

@@ -79,6 +79,10 @@ class Sheet:
                 self._text.detach()  # else it would close the file that it reads from
                 return
             except csv.Error as error:
+                if (
+                    isinstance(error, _TooLong) and self._lines.number > line
+                ):  # within quotes: what follows is no record
+                    raise BadSheet(self._name, f"line {line} and on: {error}, within a cell.") from None
                 refusal = invalid("non_field_errors", f"Malformed CSV: {error}.", "malformed_csv")
                 yield Row(line, None, 0, refusal=refusal)
                 continue
@@ -91,7 +95,8 @@ class Sheet:
         raw = dict(zip(self.header, map(_shown, cells), strict=False))
         if len(cells) != len(self._fields):
             told = f"{len(cells)} cells, where the header has {len(self._fields)}."
-            return Row(line, list(map(_shown, cells)), 0, refusal=invalid("non_field_errors", told, "cell_count"))
+            size = sum(map(len, cells))
+            return Row(line, list(map(_shown, cells)), size, refusal=invalid("non_field_errors", told, "cell_count"))
         said: dict[str, str | None] = {
             field: None if cell == self._layout.null else cell
             for field, cell in zip(self._fields, cells, strict=True)
@@ -132,6 +137,10 @@ class Sheet:
         return [field or "" for field in fields]
 
 
+class _TooLong(csv.Error):
+    """A physical line that is longer than any record may be."""
+
+
 class _Lines:
     """The physical lines of a text, counted; one that is too long is refused and passed over."""
 
@@ -151,7 +160,7 @@ class _Lines:
             return line
         while line and not line.endswith(("\n", "\r")):
             line = self._text.readline(self._limit)
-        raise csv.Error(f"a line of over {self._limit} characters")
+        raise _TooLong(f"a line of over {self._limit} characters")
 
 
 def json_rows(raw: BinaryIO, source: str, limit: int) -> Iterator[Row]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -114,7 +115,7 @@ class Rebuild:
     def _index(self, planned: list[Planned]) -> None:
         for number, one in enumerate(planned):
             self._tell("index", number, len(planned))
-            self._sets.build(one)
+            _patiently(partial(self._sets.build, one))
 
     def _catch_up(self, follower: Follower) -> None:
         """Bring a set near the live one."""

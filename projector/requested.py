@@ -43,7 +43,7 @@ class Requested:
                         await self._look(connection)
                         async for _ in connection.notifies(timeout=self._poll_seconds, stop_after=1):
                             pass
-            except psycopg.Error as error:
+            except (psycopg.Error, OSError) as error:
                 log.warning("requested rebuilds are not looked after", error=repr(error), retry_in=RETRY_SECONDS)
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -254,7 +254,8 @@ class Handler:
                     return Outcome(state=state, position=verdict.position, now=verdict.recorded_at)
                 elif append.events and verdict.event_id == append.events[0][0]:  # a resend finds its own: duplicate
                     recorded = as_recorded(append, verdict)
-                    state = after(stream, state, [one for one in recorded if one.stream == stream])
+                    with parked(stream):
+                        state = after(stream, state, [one for one in recorded if one.stream == stream])
                     self._keep(stream, state, recorded)
                     return Outcome(
                         state=state, position=verdict.position, now=verdict.recorded_at, event_id=verdict.event_id

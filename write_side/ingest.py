@@ -76,6 +76,7 @@ class Ingest:
         self._names = names
         self._patience = patience
         self._away_since: float | None = None
+        self._given_up: CockpitError | None = None
         self._last: dict[str, tuple[asyncio.Task[Told], set[str]]] = {}
 
     async def execute(self, chunks: AsyncIterable[Sequence[Row]]) -> AsyncGenerator[list[Told], None]:
@@ -114,6 +115,7 @@ class Ingest:
         """Begin to execute the rows of a chunk, but for those that cannot be read, and those executed before."""
         named = [(row, self._name(row)) for row in chunk]
         try:
+            self._go_on()
             done = await self._find_executed([name for _, name in named if name])
             left = [row.command for row, name in named if row.command and not (name and _known(done, name))]
             await self._patiently(lambda: self._handler.load_ahead(left))
@@ -160,6 +162,10 @@ class Ingest:
     async def _execute(self, row: Row, command: Upsert, name: Name | None, before: set[asyncio.Task[Told]]) -> Told:
         if before:
             await asyncio.wait(before)
+        try:
+            self._go_on()  # a row before it may not have been taken in: then it would be out of order
+        except CockpitError as refusal:
+            return Told(row, "refused", refusal=refusal)
         request = Request(
             metadata=self._metadata,
             context=Context(self._context.ip_address, self._context.user_agent, row.reason),
@@ -182,15 +188,21 @@ class Ingest:
             outcome.position,
         )
 
+    def _go_on(self) -> None:
+        """Raise what was given up for, once it was: all that comes later is refused for it, and told so."""
+        if self._given_up is not None:
+            raise self._given_up
+
     async def _patiently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Return what `ask` does, asked again while the database is away or the queue full, up to the patience."""
         clock = asyncio.get_running_loop().time
         while True:
             try:
                 answer = await ask()
-            except (Unavailable, Contended):
+            except (Unavailable, Contended) as error:
                 self._away_since = self._away_since or clock()
                 if clock() - self._away_since > self._patience:
+                    self._given_up = error
                     raise
                 await asyncio.sleep(PAUSE_SECONDS)
             except CockpitError:

@@ -79,6 +79,10 @@ class States:
 
     async def load_ahead(self, uids: Iterable[UUID], keys: Iterable[str]) -> None:
         """Have these entities at hand, the holders of these keys, and what they hold: by two statements for all."""
+        keys = list(keys)
+        for stream in keys:  # none of these is forgotten for another of them
+            if stream in self._holders:
+                self._holders.move_to_end(stream)
         unknown = {stream for stream in keys if stream not in self._holders}
         streams = {stream for stream in map(entity_stream, uids) if stream not in self._entities}
         loaded = await self._load_many(unknown | streams)

@@ -159,12 +159,17 @@ END $$;
 CREATE FUNCTION projection.begin_set() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    bound text := projection.bound_to('read_model');
-    bare  projection.planned;
+    bound     text := projection.bound_to('read_model');
+    strangers text := projection.strangers();
+    bare      projection.planned;
 BEGIN
     IF bound IS NOT NULL THEN
         RAISE EXCEPTION '% hangs on the tables of read_model themselves, and would go on showing the old ones: drop it,'
             ' and make it again afterwards', bound USING ERRCODE = 'CK004';
+    END IF;
+    IF strangers IS NOT NULL THEN -- made again by the owner, it could do more than who made it may
+        RAISE EXCEPTION '% is not of the owner of read_model: drop it, or let the owner make it', strangers
+            USING ERRCODE = 'CK004';
     END IF;
     PERFORM projection.drop_set('read_model_next');
     CREATE SCHEMA read_model_next;
@@ -267,7 +272,7 @@ BEGIN
     EXECUTE format(
         'UPDATE %I.checkpoint SET retired = false, generation = greatest(generation, $1) + 1,
                 settled_at = greatest(settled_at, $2)
-         WHERE name = ''read_model'' AND position = coalesce($3, position) AND clock_at >= coalesce($4, clock_at)',
+         WHERE name = ''read_model'' AND position >= coalesce($3, position) AND clock_at >= coalesce($4, clock_at)',
         set_name
     ) USING last, settled, reached, clock;
     GET DIAGNOSTICS moved = ROW_COUNT;
@@ -279,18 +284,6 @@ BEGIN
     ALTER SCHEMA read_model_retired RENAME TO read_model_previous;
     EXECUTE format('COMMENT ON SCHEMA read_model_previous IS %L', migration);
     PERFORM pg_notify('cockpit_event', '');
-END $$;
-
--- How far the set before this one is, NULL where none is kept.
-CREATE FUNCTION projection.previous_position() RETURNS bigint LANGUAGE plpgsql STABLE
-    SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    found bigint;
-BEGIN
-    IF to_regclass('read_model_previous.checkpoint') IS NOT NULL THEN
-        EXECUTE 'SELECT position FROM read_model_previous.checkpoint WHERE name = ''read_model''' INTO found;
-    END IF;
-    RETURN found;
 END $$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA projection FROM PUBLIC;

@@ -142,5 +142,7 @@ def decode(
         )
     except NotUpcast as error:
         raise CannotFold(position, f"{event_type} in schema version {schema_version}: {error}") from error
+    except (TypeError, RecursionError) as error:  # no payload at all, or nested beyond measure
+        raise CannotFold(position, f"its payload cannot be read: {error}") from error
     except msgspec.DecodeError as error:  # of another shape, or no JSON to msgspec while it is to PostgreSQL ("\ud800")
         raise CannotFold(position, str(error)) from error

@@ -133,6 +133,17 @@ class EntityParked(CockpitError):
 
 
 @dataclass(eq=False)
+class KeyParked(CockpitError):
+    """The key {external_id} of {source} is parked: event {position} cannot be folded ({reason})."""
+
+    source: str
+    external_id: str
+    position: int
+    reason: str
+    code = "cannot_fold"
+
+
+@dataclass(eq=False)
 class CanBeFolded(CockpitError):
     """Event {position} can be folded by this release: retry it, or cancel it."""
 

@@ -62,8 +62,10 @@ async def authorize(request: Request, scope: Scope) -> Principal:
 
 
 async def identify(request: Request, scope: Scope) -> Principal:
-    """Return the caller, who must have a token even where reads are public. Raises as `authorize` does."""
+    """Return the caller, whose token must have the scope even where reads are public. Raises as `authorize` does."""
     principal = await authorize(request, scope)
     if not principal.username:
         raise Unauthenticated("Authentication credentials were not provided.")
+    if scope not in principal.scopes:
+        raise Forbidden(scope)
     return principal

@@ -36,6 +36,7 @@ STATUS: dict[type[errors.CockpitError], int] = {
     errors.GivesExistence: 409,
     errors.Nameless: 409,
     errors.EntityParked: 409,
+    errors.KeyParked: 409,
     errors.CanBeFolded: 409,
     errors.BehindParked: 409,
     errors.NotSkippable: 409,
@@ -117,7 +118,7 @@ def of_domain(
             base = f"/api/v1/entities/{uid}"
             more = {"retired_since": since, "history": f"{base}/history", "reopen": f"{base}/reopen"}
             status = 404 if method in {"GET", "HEAD", "DELETE"} else status
-        case errors.EntityParked(position=position):
+        case errors.EntityParked(position=position) | errors.KeyParked(position=position):
             more = {"parked_position": position}
         case errors.NotYet(entity_uid=uid):
             more = {"history": f"/api/v1/entities/{uid}/history"}

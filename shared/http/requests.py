@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -114,9 +115,8 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Take the members of an object, each name once: of two values one would be ignored."""
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in members if names.count(name) > 1)
-        raise invalid(twice, "Given more than once.", "repeated")
+        times = Counter(name for name, _ in pairs)
+        raise invalid(next(name for name in members if times[name] > 1), "Given more than once.", "repeated")
     return members
 
 

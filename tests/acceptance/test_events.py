@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.acceptance.service import Json, Service, problem
+from tests.acceptance.service import Json, Service, command, problem
 
 ENVELOPE = [
     *("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data", "position", "stream"),
@@ -33,6 +33,14 @@ def before(service: Service) -> int:
 def test_a_token_is_needed_even_where_reads_are_public(service: Service) -> None:
     problem(service.get("events"), 401)
     problem(service.get("events/stream"), 401)
+
+
+def test_the_token_needs_the_scope_read_even_where_reads_are_public(service: Service) -> None:
+    made = command(service.folder, service.conninfo, "token", "create", "user_1", "--scope", "write")
+    headers = {"Authorization": f"Token {made.stdout.split()[-1]}"}
+    assert service.get("entities", headers=headers).status_code == 200
+    for path in ("events", "events/stream", "audit"):
+        problem(service.get(path, headers=headers), 403)
 
 
 def test_an_event_is_a_cloud_event_that_tells_what_was_asserted_and_why(service: Service, before: int) -> None:

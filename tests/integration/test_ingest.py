@@ -271,6 +271,31 @@ def test_rows_wait_for_a_database_that_comes_back_and_none_is_lost(database: str
     assert len(events(database)) == 200
 
 
+def test_a_row_behind_one_that_was_given_up_is_not_taken_in_before_it(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a second run would take in the earlier row last, and leave its older value."""
+    rows = [ann("first"), ann("second"), ann("of another", ExternalKey("crm", "other"))]
+
+    async def run(writing: Writers) -> list[Told]:
+        await writing.handler.registry(RegisterType(Kind.ENTITY, "PERSON", "Person"), REQUEST)
+        upsert, away = writing.handler.upsert, asyncio.Event()
+
+        async def upsert_later(command: Upsert, request: Request) -> Outcome[Any]:
+            if command.display_name == "first" and not away.is_set():
+                raise Unavailable("The database does not answer.")
+            return await upsert(command, request)
+
+        monkeypatch.setattr(writing.handler, "upsert", upsert_later)
+        ingest = Ingest(writing.handler, metadata=METADATA, patience=0)
+        told = [one async for chunk in ingest.execute(chunks(rows[:2], 2)) for one in chunk]
+        away.set()
+        again = Ingest(writing.handler, metadata=METADATA)
+        return told + [one async for chunk in again.execute(chunks(rows, 3)) for one in chunk]
+
+    assert verdicts(with_writers(database, run)) == ["refused", "refused", "registered", "revised", "registered"]
+
+
 def test_where_the_database_stays_away_the_rest_is_told_so(database: str) -> None:
     rows = [ann(str(n), ExternalKey("crm", str(n))) for n in range(40)]
 

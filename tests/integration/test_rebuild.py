@@ -196,9 +196,10 @@ def test_a_read_model_of_no_use_is_made_anew_whatever_is_missing(database: str, 
     folded(database, 5)
     right = tables(database)
     execute(database, *broken.split("; "))
+    add(database, 77, JOHN)  # nobody folds it, the read model being of no use
     outcome = rebuilt(database)
-    assert (outcome.compared, outcome.position) == (False, 100)
-    assert tables(database) == right
+    assert (outcome.compared, outcome.position) == (False, 101)
+    assert all(set(rows) <= set(tables(database)[table]) for table, rows in right.items())
     verify(Dsns(database).of("project"))
 
 

@@ -103,6 +103,27 @@ def test_a_login_that_is_a_projector_and_nothing_else_does_it_all(database: str)
         oracle.check(checking)
 
 
+def test_what_somebody_else_made_there_is_not_made_again_with_the_rights_of_the_owner(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE ROLE somebody")
+        connection.execute("GRANT CREATE, USAGE ON SCHEMA read_model TO somebody")
+        try:
+            execute(database, "SET ROLE somebody", "CREATE VIEW read_model.tokens AS SELECT token_hash FROM auth.token")
+        except psycopg.errors.InsufficientPrivilege:
+            execute(
+                database,
+                "CREATE VIEW read_model.tokens AS SELECT token_hash FROM auth.token",
+                "ALTER VIEW read_model.tokens OWNER TO somebody",
+            )
+        try:
+            with pytest.raises(CannotMakeSet, match="tokens is not of the owner of read_model"):
+                rebuilt(database)
+        finally:
+            connection.execute("DROP OWNED BY somebody")
+            connection.execute("DROP ROLE somebody")
+    rebuilt(database)
+
+
 def test_what_hangs_on_the_tables_themselves_stands_in_the_way(database: str) -> None:
     execute(database, "CREATE SCHEMA bi", "CREATE VIEW bi.names AS SELECT display_name FROM read_model.entity_version")
     with pytest.raises(CannotMakeSet, match=r"^Bi\.names hangs on the tables of read_model themselves"):

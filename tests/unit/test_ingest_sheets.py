@@ -91,6 +91,14 @@ def test_malformed_quotes_are_refused_and_the_next_line_is_read() -> None:
     assert [row.line for row in found if row.command] == [3]
 
 
+def test_what_follows_a_line_that_is_too_long_within_a_cell_is_no_row() -> None:
+    text = HEADER + f'1,A,PERSON,,,\n2,"B\n{"x" * (LIMIT + 1)}\n666,Mallory,PERSON,inside,,\n",PERSON,,,\n'
+    found = sheet(text).rows("crm")
+    assert next(found).line == 2
+    with pytest.raises(BadSheet, match="line 3 and on: a line of over"):
+        next(found)
+
+
 def test_a_line_that_is_too_long_is_refused_and_passed_over() -> None:
     found = rows(HEADER + f"1,{'A' * 5000},PERSON,,,\n2,B,PERSON,,,\n")
     assert refusals(found) == {2: [("non_field_errors", "malformed_csv")]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
+from time import monotonic
 from typing import Literal
 from uuid import UUID
 
@@ -29,6 +30,9 @@ from write_side.command_ids import command_ids
 from write_side.ingest import CHUNK_BYTES, CHUNK_ROWS, Ingest, Row, Told
 
 BODY_TYPES = (NDJSON, "application/jsonl", "application/ndjson")
+
+TOKEN_SECONDS = 5.0
+"""How often a batch that goes on looks whether its token still opens it."""
 
 router = APIRouter()
 
@@ -91,8 +95,12 @@ async def post_batch(request: Request) -> Response:
             names = None if key is None else stack.enter_context(command_ids("batch", principal.username, key))
             handler = await stack.enter_async_context(services.rehearse()) if query.dry_run else services.handler
             ingest = Ingest(handler, metadata=metadata, context=origin(request), names=names)
+            asked = monotonic()
             try:
                 async for told in ingest.execute(_chunks(request)):
+                    if monotonic() - asked > TOKEN_SECONDS:  # revoked meanwhile, it opens nothing more
+                        await authorize(request, "write")
+                        asked = monotonic()
                     if not query.dry_run:
                         position = max((one.position for one in told if one.position), default=0)
                         services.own_writes.note(request, position)

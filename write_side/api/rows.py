@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from msgspec import UNSET
-from pydantic import Discriminator, Field, StringConstraints, Tag, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, ValidationError, WithJsonSchema
 
 from shared.core.errors import FieldError, Invalid
 from shared.http.requests import Text, field_errors, parse_json
@@ -42,6 +42,13 @@ def _form(value: object) -> str:
     return BY_TYPE if isinstance(value, dict) else LISTED
 
 
+def _once(value: object) -> object:
+    """Refuse a detail type that is there twice once it is trimmed: of two values one would be ignored."""
+    if isinstance(value, dict) and len({str(code).strip() for code in value}) < len(value):
+        raise ValueError("A detail type is there twice.")
+    return value
+
+
 class RowIn(DatedBody):
     """An entity to register or to revise: named by its uid, by its key in another system, or by both.
 
@@ -54,7 +61,7 @@ class RowIn(DatedBody):
     external_id: ExternalId | None = Field(None, description="What the other system calls the entity.")
     display_name: Name = Field("", json_schema_extra=required_when_given)
     entity_type: Code = Field("", json_schema_extra=required_when_given)
-    details: Annotated[Listed | ByType, Discriminator(_form)] = []
+    details: Annotated[Listed | ByType, Discriminator(_form), BeforeValidator(_once)] = []
 
 
 def row_of_json(line: int, raw: bytes, source: str | None = None) -> Row:
