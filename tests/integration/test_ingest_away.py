@@ -1,4 +1,4 @@
-"""Rows and a database that is away: they wait for it, and where it stays away none goes in before one that came earlier."""
+"""Rows and a database that is away: they wait for it; where it stays away, none goes in before an earlier one."""
 
 from __future__ import annotations
 
