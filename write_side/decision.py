@@ -15,7 +15,6 @@ from write_side import entity
 
 if TYPE_CHECKING:
     from write_side.entity import Entity
-    from write_side.handler import Request
 
 
 class Decision(Struct, frozen=True):
@@ -35,14 +34,14 @@ class Span(Struct, frozen=True):
     effective_until: Until = None
 
 
-def check_match(state: Entity, request: Request, now: datetime) -> None:
+def check_match(state: Entity, if_match: Sequence[str] | None, now: datetime, *, must_match: bool) -> None:
     """Raise PreconditionFailed unless the client builds on the current version."""
-    if request.if_match is None:
-        if request.must_match and state.version:
+    if if_match is None:
+        if must_match and state.version:
             raise PreconditionRequired
         return
     if state.version == 0:
         raise Unknown("entity")
     etag = entity.etag(state, now)
-    if "*" not in request.if_match and etag not in request.if_match:
+    if "*" not in if_match and etag not in if_match:
         raise PreconditionFailed(etag)

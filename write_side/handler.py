@@ -92,7 +92,7 @@ class Handler:
         """
 
         def decide(state: Entity, now: datetime) -> Sequence[Event]:
-            check_match(state, request, now)
+            check_match(state, request.if_match, now, must_match=request.must_match)
             return entity.decide(state, command, registry=self._states.registry, now=now)
 
         return await self._on_entity(entity_uid, command, decide, request)
