@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
 from db.pool import Dsns
+from projector import verify as verifying
 from projector.verify import BrokenLog, BrokenObject, Different, Verified, verify
 from shared.core.events import (
     REGISTRY_STREAM,
@@ -23,6 +25,7 @@ from shared.core.events import (
 )
 from tests.appending import Append, append
 from tests.integration.projecting import JOHN, TABLES, add, execute, fold_all, revised, tamper, uid
+from tests.integration.rebuilding import rebuilt
 
 
 @pytest.fixture
@@ -238,3 +241,20 @@ def test_an_entity_s_stream_that_names_no_uuid_is_parked_and_nothing_else(unchec
     asyncio.run(fold_all(unchecked_database))
     right = verified(unchecked_database)
     assert (right.position, right.parked) == (last, 1)
+
+
+def test_where_another_set_of_tables_takes_over_it_begins_again(folded: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    right, compare, begun = verified(folded), verifying._compare, []
+
+    def switch_first(*arguments: Any) -> Verified:
+        begun.append(1)
+        if len(begun) == 1:
+            rebuilt(folded)
+        return compare(*arguments)
+
+    monkeypatch.setattr(verifying, "_compare", switch_first)
+    assert verified(folded) == right
+    assert len(begun) == 2
+    execute(folded, "UPDATE read_model.entity_type SET name = 'x'")
+    with pytest.raises(Different, match="entity_type PERSON, name"):
+        verified(folded)
