@@ -27,7 +27,7 @@ from tests.oracle_log import Event
 from tests.oracle_points import Said, state
 from tests.oracle_rows import said
 
-WRITERS, READERS = 2, 8
+WRITERS, READERS = 2, 4
 POLL_SECONDS = 0.005
 
 
