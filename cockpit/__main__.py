@@ -109,10 +109,7 @@ def verify_command() -> None:
     settings = Settings()
     with database(settings) as found, console.status("Folding the log"):
         right = verify(prepare(found.conninfo, settings).of("project"))
-    out.print(
-        f"Clean: {right.events} events up to position {right.position}, {right.rows} rows compared"
-        f"{f', {right.parked} events parked' if right.parked else ''}."
-    )
+    out.print(str(right))
 
 
 @cli.command("migrate")

@@ -13,7 +13,7 @@ from rich.console import Console
 from db.backup import backup, restored
 from db.connect import DATABASE, database, prepare
 from projector.catch_up import catch_up
-from projector.verify import BrokenLog, Different, verify
+from projector.verify import BrokenLog, BrokenObject, Different, verify
 from shared.core.errors import CockpitError
 from shared.settings import Settings
 
@@ -60,10 +60,8 @@ def restore_command(
         asyncio.run(catch_up(project))
         status.update("Verifying")
         try:
-            right = verify(project)
-            parked = f", {right.parked} events parked" if right.parked else ""
-            told = f"Clean: {right.events} events up to position {right.position}, {right.rows} rows compared{parked}."
-        except (BrokenLog, Different) as error:
+            told = str(verify(project))
+        except (BrokenLog, BrokenObject, Different) as error:
             told, fault = "It is not clean.", error  # as it was when it was backed up, and perhaps all there is
     typer.echo(f"Restored into {settings.data_dir}. {told}")
     if fault is not None:

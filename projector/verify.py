@@ -67,6 +67,11 @@ class Verified(Struct, frozen=True):
     rows: int
     parked: int
 
+    def __str__(self) -> str:
+        """Say so, in a line."""
+        parked = f", {self.parked} events parked" if self.parked else ""
+        return f"Clean: {self.events} events up to position {self.position}, {self.rows} rows compared{parked}."
+
 
 def verify(conninfo: str) -> Verified:
     """Compare everything up to the checkpoint.
