@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import logging
 import sys
-from typing import Any, cast
+from functools import partial
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -28,12 +31,42 @@ def configure(level: str) -> None:
             else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=wrapper if sys.stderr.isatty() or least > logging.INFO else _quick(wrapper),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=partial(lambda lines, *_: lines, Lines(sys.stderr)),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s", force=True)
     for name in ("psycopg.pool", "python_multipart"):  # what they warn of, we tell of ourselves
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+class Lines:
+    """Writes lines in their order: those of one turn of the event loop together, as to write takes longer than to make.
+
+    Nobody waits for a line, and no request fails because of one: what cannot be written is told by the loop.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._lines: list[str] = []
+        atexit.register(self._write)
+
+    def msg(self, line: str) -> None:
+        """Write a line, at the end of this turn; at once where no loop runs."""
+        self._lines.append(line)
+        if len(self._lines) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self._write)
+            except RuntimeError:
+                self._write()
+
+    debug = info = warning = error = critical = exception = msg
+
+    def _write(self) -> None:
+        if self._lines:
+            text = "\n".join([*self._lines, ""])
+            self._lines.clear()
+            self._file.write(text)
+            self._file.flush()
 
 
 def _quick(wrapper: type[structlog.typing.BindableLogger]) -> type[structlog.typing.BindableLogger]:

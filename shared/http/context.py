@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from secrets import token_hex
 from time import perf_counter
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import structlog
 
@@ -24,6 +24,7 @@ SECURITY_HEADERS = [
     (b"cache-control", b"no-store"),
 ]
 AGENT_CHARACTERS = 512
+REQUEST_ID_BYTES = 16
 
 log = structlog.get_logger()
 
@@ -40,9 +41,8 @@ class Surroundings:
             await self.app(scope, receive, send)
             return
         started = perf_counter()
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if SANE_ID.fullmatch(given) else str(uuid4())
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
+        request_id = given if SANE_ID.fullmatch(given) else token_hex(REQUEST_ID_BYTES)
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["written_path"] = scope["path"]
@@ -54,10 +54,10 @@ class Surroundings:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                present = {name.lower() for name, _ in message["headers"]}
+                present = {name for name, _ in message["headers"]}  # in lower case: ASGI has it so
                 message["headers"] = [
                     *message["headers"],
-                    *(pair for pair in SECURITY_HEADERS if pair[0] not in present),
+                    *[pair for pair in SECURITY_HEADERS if pair[0] not in present],
                     (b"x-request-id", request_id.encode()),
                 ]
             await send(message)
