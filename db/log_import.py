@@ -15,9 +15,15 @@ from psycopg import IsolationLevel
 
 from db.log_lines import LoggedEvent, from_line
 from db.queries import statement
-from shared.core.errors import CockpitError
+from shared.core.codec import LogRow, decode
+from shared.core.errors import CannotFold, CockpitError
+from shared.core.events import EventSkipped, uid_of
 
 TOLD_EVERY = 1000
+MOST_UNREADABLE = 1000
+"""How many events may wait for their skipping; a log with more is refused by the first."""
+Unreadable = dict[tuple[str, str], tuple[int, str]]
+"""By stream and event_id: the line, and why it cannot be read."""
 COPY_LINE = re.compile(r"^COPY event, line (\d+)", re.MULTILINE)
 
 
@@ -40,25 +46,36 @@ def import_log(conninfo: str, name: str, lines: Iterable[bytes], tell: Callable[
     """Bring the events of these lines into the log, and return how many they are; `tell` hears how far it is.
 
     Raises DamagedLog, naming the line, where they are not a whole log from its first event on: each in its place, its
-    payload what its digest covers, its link what follows from the one before. Raises LogNotEmpty and NotTheOwner.
+    payload what its digest covers, its link what follows from the one before, the versions of each stream in their
+    order, and nothing in it that cannot be read here but what is skipped. Raises LogNotEmpty and NotTheOwner.
     """
+    unreadable: Unreadable = {}
     with psycopg.connect(conninfo) as connection:
         connection.isolation_level = IsolationLevel.READ_COMMITTED  # to see what the lock waited for
         try:
             connection.execute(statement("write/lock_log"))
             if connection.execute(statement("write/has_events")).fetchone() == (True,):
                 raise LogNotEmpty
-            count = _copy(connection, name, lines, tell)
+            count = _copy(connection, name, lines, tell, unreadable)
         except psycopg.errors.InsufficientPrivilege:
             raise NotTheOwner from None
-        broken = connection.execute(statement("projector/find_broken_event")).fetchone()
-        if broken is not None:
-            raise DamagedLog(name, broken[0], f"event {broken[0]}: {broken[1]}")
+        for find in ("find_broken_event", "find_broken_stream"):
+            broken = connection.execute(statement(f"projector/{find}")).fetchone()
+            if broken is not None:
+                raise DamagedLog(name, broken[0], f"event {broken[0]}: {broken[1]}")
+        if unreadable:
+            raise DamagedLog(name, *min(unreadable.values()))
         connection.execute(statement("write/notify_events"), {"position": str(count)})
     return count
 
 
-def _copy(connection: psycopg.Connection[Any], name: str, lines: Iterable[bytes], tell: Callable[[int], None]) -> int:
+def _copy(
+    connection: psycopg.Connection[Any],
+    name: str,
+    lines: Iterable[bytes],
+    tell: Callable[[int], None],
+    unreadable: Unreadable,
+) -> int:
     """Write the events, each at the position that is its line's number; what the database refuses names its line."""
     number = 0
     try:
@@ -70,6 +87,9 @@ def _copy(connection: psycopg.Connection[Any], name: str, lines: Iterable[bytes]
                     raise DamagedLog(name, number, f"position {event.position} stands where {number} belongs")
                 if event.payload is None or event.salt is None:
                     raise DamagedLog(name, number, f"event {number} has lost its payload")
+                _look_at(event, unreadable)
+                if len(unreadable) > MOST_UNREADABLE:
+                    raise DamagedLog(name, *min(unreadable.values()))
                 if number % TOLD_EVERY == 0:
                     tell(number)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -81,6 +101,25 @@ def _copy(connection: psycopg.Connection[Any], name: str, lines: Iterable[bytes]
     if number == 0:
         raise DamagedLog(name, 1, "there is no event in it")
     return number
+
+
+def _look_at(event: LoggedEvent, unreadable: Unreadable) -> None:
+    """Take note of an event that cannot be read, until a later one of its stream skips it; only an entity's may be."""
+    one = (event.stream, event.event_id)
+    until = event.effective_until
+    row: LogRow = (
+        *(event.position, event.event_id, event.stream, event.version, event.type, event.schema_version),
+        *(event.effective_at, until, until == "infinity", event.recorded_at, event.payload, event.metadata),
+    )
+    try:
+        said = decode(*row).event
+    except CannotFold as error:
+        unreadable[one] = (event.position, f"event {event.position}: {error.reason}")
+        return
+    if isinstance(said, EventSkipped):
+        if uid_of(event.stream) is None:
+            unreadable[one] = (event.position, f"event {event.position}: only events of entities can be skipped")
+        unreadable.pop((event.stream, str(said.event_id)), None)
 
 
 def _row(event: LoggedEvent) -> list[Any]:

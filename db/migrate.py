@@ -15,6 +15,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = (4011, 2)
 LOCK_SECONDS = 60.0
 POLL_SECONDS = 0.1
+TABLE_LOCK_MS = 500
+"""How long a table's lock is waited for at a time: whoever comes later, to read only, waits behind who waits."""
+PATIENCE_SECONDS = 300.0
+PAUSE_SECONDS = 1.0
 REFUSALS = (psycopg.ProgrammingError, psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError)
 """What a database says that will not; one that is away says OperationalError."""
 
@@ -27,7 +31,8 @@ def migrate(conninfo: str) -> list[str]:
     """Apply what is missing and return the names of what was applied.
 
     Raises MigrationError when the database is newer than this code, when a migration that was applied has been changed
-    since, or when the database refuses one: then those before it stay. Of several processes one applies, the others
+    since, when the database refuses one, or when others use a table that one changes for PATIENCE_SECONDS: then those
+    before it stay. Of several processes one applies, the others
     wait (by polling: a blocking lock would be in the way of CREATE INDEX CONCURRENTLY).
     """
     with psycopg.connect(conninfo, autocommit=True, options="-c client_min_messages=warning") as connection:
@@ -55,16 +60,44 @@ def _apply(connection: psycopg.Connection[Any]) -> list[str]:
         connection.execute(statement("migrate/create_migration_table"))
     done = []
     for path in _missing(applied):
-        text = path.read_text(encoding="utf-8")
-        with connection.transaction():
-            _run(connection, path.name, text)
-            connection.execute(
-                "INSERT INTO public.cockpit_migration (name, digest) VALUES (%s, %s)", (path.name, _digest(text))
-            )
-            if connection.execute("SELECT to_regprocedure('projection.remember()')").fetchone() != (None,):
-                connection.execute("SELECT projection.remember()")
+        _patiently(connection, path)
         done.append(path.name)
     return done
+
+
+def _patiently(connection: psycopg.Connection[Any], path: Path) -> None:
+    """Apply a migration, again and again while others use a table for long that it changes: in short tries."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            with connection.transaction():
+                _apply_one(connection, path)
+        except psycopg.errors.LockNotAvailable as error:
+            if time.monotonic() > give_up:
+                raise _refused(f"{path.name} waited for {PATIENCE_SECONDS:g} s", error) from error
+        else:
+            return
+        time.sleep(PAUSE_SECONDS)
+
+
+def _apply_one(connection: psycopg.Connection[Any], path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", [f"{TABLE_LOCK_MS}ms"])
+    before = _definitions(connection)
+    _run(connection, path.name, text)
+    connection.execute(
+        "INSERT INTO public.cockpit_migration (name, digest) VALUES (%s, %s)", (path.name, _digest(text))
+    )
+    if _definitions(connection) is not None:
+        connection.execute(statement("migrate/remember_definitions"), {"before": before or "[]"})
+
+
+def _definitions(connection: psycopg.Connection[Any]) -> str | None:
+    """Return what there is, None before the migration that can tell."""
+    if connection.execute("SELECT to_regprocedure('projection.definitions(text)')").fetchone() == (None,):
+        return None
+    row = connection.execute(statement("migrate/read_definitions")).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _run(connection: psycopg.Connection[Any], name: str, text: str) -> None:

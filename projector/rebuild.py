@@ -82,16 +82,20 @@ class Rebuild:
         rows = self._load(live)
         self._index(planned)
         differences: list[Difference] = []
+
+        def outcome(position: int) -> Rebuilt:
+            return Rebuilt(position, rows, self._seconds(), live is not None, switch, differences)
+
         with following(self._conninfo, NEXT) as follower:
             self._catch_up(follower)
             if live is not None:
                 differences, rows = self._compare(follower, rows)
-            position = self._switch(follower, NEXT) if switch else follower.position
+            position = self._switch(follower, NEXT, outcome) if switch else follower.position
         if switch:
             position = self._go_on(position)
         else:
             _patiently(lambda: self._sets.drop(NEXT))
-        return Rebuilt(position, rows, self._seconds(), live is not None, switch, differences)
+        return outcome(position)
 
     def roll_back(self) -> RolledBack:
         """Let the set before take over again, once it is as far as the live one. Raises NotKept, CannotMakeSet."""
@@ -100,7 +104,10 @@ class Rebuild:
         self._sets.revive()
         with following(self._conninfo, PREVIOUS) as follower:
             self._catch_up(follower)
-            position = self._switch(follower, PREVIOUS)
+            position = self._switch(follower, PREVIOUS, self._rolled_back)
+        return self._rolled_back(position)
+
+    def _rolled_back(self, position: int) -> RolledBack:
         return RolledBack(position, self._seconds())
 
     def _load(self, live: Checkpoint | None) -> int:
@@ -151,14 +158,14 @@ class Rebuild:
             self._meet(follower, lambda _: snapshot.execute("SELECT 1"))
             return compare(snapshot, told), compared
 
-    def _switch(self, follower: Follower, set_name: str) -> int:
+    def _switch(self, follower: Follower, set_name: str, outcome: Callable[[int], Rebuilt | RolledBack]) -> int:
+        """Let a set take over, and write down in the same transaction that it has: ended now, it is not done again."""
         self._tell("switch")
-        if set_name == NEXT:
-            _patiently(lambda: self._sets.drop(PREVIOUS))
 
         def take_over(_live: Checkpoint | None) -> int:
             follower.pass_time()
             self._sets.switch(set_name)
+            self._runs.record(self._run, outcome(follower.position))
             return follower.position
 
         return self._meet(follower, take_over)

@@ -103,9 +103,13 @@ class Runs:
             self._connection.execute(statement("projector/tell_run"), parameters)
             self._phase, self._told_at = phase, now
 
-    def finish(self, run: Run, result: object = None, error: str | None = None) -> None:
-        """Write down what came of a run."""
+    def record(self, run: Run, result: object = None, error: str | None = None) -> None:
+        """Write down what came of a run, in the caller's transaction where there is one."""
         told = None if result is None else json.encode(result).decode()
         parameters = {"id": run.id, "phase": "failed" if error else "done", "result": told, "error": error}
         self._connection.execute(statement("projector/finish_run"), parameters)
+
+    def finish(self, run: Run, result: object = None, error: str | None = None) -> None:
+        """Write down what came of a run, and say that it has ended."""
+        self.record(run, result, error)
         self._tell(Progress("failed" if error else "done", 0, 0))

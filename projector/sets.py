@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, LiteralString
 
 import psycopg
@@ -12,7 +12,8 @@ from msgspec import Struct
 from psycopg import sql
 
 from db.queries import statement
-from projector.contents import KEYS
+from projector.contents import contents
+from projector.rows import Writes
 from shared.core.errors import CockpitError
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 LIVE, NEXT, PREVIOUS = "read_model", "read_model_next", "read_model_previous"
 REFUSED, NOT_AS_FAR, OTHER_SCHEMA = "CK004", "CK005", "CK006"
 """What the functions raise."""
+SWITCH_LOCK = "100ms"
+NEEDED = [(of.table, column) for of in contents(Writes(), datetime.max.replace(tzinfo=UTC)) for column in of.columns]
+NEEDED += [("checkpoint", "position")]
+"""The columns without which a set is of no use, each beside its table."""
 
 
 class CannotMakeSet(CockpitError):
@@ -61,10 +66,11 @@ class Sets:
     def live(self) -> Checkpoint | None:
         """Return where the live set stands.
 
-        None where it is of no use: a table is missing, or the checkpoint, or that is beyond the end of the log.
+        None where it is of no use: a column is missing, or the checkpoint, or that is beyond the end of the log.
         """
-        names = [f"{LIVE}.{table}" for table in (*KEYS, "checkpoint")]
-        missing = self._connection.execute(statement("projector/find_missing_table"), {"names": names}).fetchone()
+        tables, columns = zip(*NEEDED, strict=True)
+        parameters = {"tables": [f"{LIVE}.{table}" for table in tables], "columns": list(columns)}
+        missing = self._connection.execute(statement("projector/find_missing_column"), parameters).fetchone()
         found = self.checkpoint(LIVE) if missing is None else None
         return found if found is not None and found.position <= self.head() else None
 
@@ -103,7 +109,14 @@ class Sets:
         self._call("SELECT projection.drop_set(%s)", name)
 
     def switch(self, name: str) -> None:
-        """Let a set as far as the live one be the live one, in the caller's transaction. Raises CannotMakeSet."""
+        """Let a set as far as the live one be the live one, in the caller's transaction. Raises CannotMakeSet.
+
+        A new one takes the place of the set before, which goes in the same moment: till then there is a way back. Who
+        still reads that is not waited for, since the projector stands still.
+        """
+        if name == NEXT:
+            self._call("SELECT set_config('lock_timeout', %s, true)", SWITCH_LOCK)
+            self.drop(PREVIOUS)
         self._call("SELECT projection.switch(%s)", name)
 
     def revive(self) -> None:

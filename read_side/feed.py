@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 WINDOW = 10_000
 """How many positions one page looks at, at most; of one entity, how many of its events."""
+PAGE_BYTES = 4 * 1024 * 1024
+"""How much a page holds of what its events say, but for the last of them: one is in it at least."""
 LAST_POSITION = 2**63 - 1
 POINTS = 100
 """How many instants at which something of an entity changes are looked at together."""
 
 
 class Selection(Struct, frozen=True):
-    """Which events: of these types, of this entity; all where nothing is said."""
+    """Which events: of these types, about this entity; all where nothing is said."""
 
     types: frozenset[str] | None = None
     entity_uid: UUID | None = None
@@ -79,18 +81,20 @@ class Feed:
         self.wait_for_news = waiter.wait_for_news
 
     async def page(self, selection: Selection, after: int, limit: int) -> EventsPage:
-        """Return the next events after a position, at most `limit`, out of the next WINDOW of them."""
+        """Return the next events after a position, at most `limit` and PAGE_BYTES, out of the next WINDOW of them."""
         types = None if selection.types is None else list(selection.types)
-        params: dict[str, Any] = {"after": after, "limit": limit, "types": types}
+        params: dict[str, Any] = {"after": after, "limit": limit, "types": types, "bytes": PAGE_BYTES}
         if selection.entity_uid is None:
             params["window_end"] = min(after + WINDOW, LAST_POSITION)
             rows = await self._run("read/list_events", params)
         else:
-            params |= {"stream": entity_stream(selection.entity_uid), "window": WINDOW}
+            uid = selection.entity_uid
+            params |= {"stream": entity_stream(uid), "entity_uid": uid, "window": WINDOW}
             rows = await self._run("read/list_stream_events", params)
-        head, covered = rows[0][:2]
-        events = [cloud_event(row[2:]) for row in rows if row[2] is not None]
-        return EventsPage(events, events[-1].position if len(events) == limit else max(after, covered), head)
+        head, covered, found = rows[0][:3]
+        events = [cloud_event(row[3:]) for row in rows] if found else []
+        has_more = found is not None and (found == limit or len(events) < found)
+        return EventsPage(events, events[-1].position if has_more else max(after, covered), head)
 
     async def head(self) -> int:
         """Return the last position of the log."""

@@ -1,34 +1,54 @@
 """A service under a steady load: commands and reads at a fixed rate, every answer kept, and held against the oracle.
 
-The clients are threads with a connection of their own each. What is read is judged afterwards, by the raw events of the
-log: an answer says at which instant and at which position it is true.
+The clients are a process of their own (load_client.py). What they were answered is judged afterwards, by the raw events
+of the log: an answer says at which instant and at which position it is true.
 """
 
 from __future__ import annotations
 
-import http.client
 import json
-import random
-import threading
-import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
 from uuid import UUID
 
+import msgspec
 import psycopg
 from psycopg.rows import class_row
 
 from shared.core.events import entity_stream
+from tests.acceptance.load_client import Plan
 from tests.oracle_log import Event
 from tests.oracle_points import Said, state
 from tests.oracle_rows import said
 
-WRITERS, READERS = 2, 4
-POLL_SECONDS = 0.005
+
+@dataclass(frozen=True)
+class Answer:
+    """What came to a request: when it was due and answered, and all of it."""
+
+    kind: str
+    path: str
+    due: float
+    at: float
+    raw: bytes
+
+    @property
+    def status(self) -> int:
+        return int(self.raw[9:12])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        lines = self.raw.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+        return {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+    @property
+    def body(self) -> bytes:
+        return self.raw.partition(b"\r\n\r\n")[2]
 
 
 @dataclass(frozen=True)
@@ -44,122 +64,57 @@ class Read:
 
 @dataclass
 class Load:
-    """What went on: answers, acknowledged writes (position, when), how far the read model was when, and what failed."""
+    """What went on: acknowledged writes (position, when), how far the read model was when, late answers, failures."""
 
-    url: str
-    token: str
-    hot: Sequence[UUID]
-    cold: Callable[[random.Random], UUID]
-    commands_a_second: float = 50
-    reads_a_second: float = 200
-    reads: list[Read] = field(default_factory=list)
+    plan: Plan
     acknowledged: list[tuple[int, float]] = field(default_factory=list)
     reached: list[tuple[int, float]] = field(default_factory=list)
+    latencies: list[tuple[str, float, float]] = field(default_factory=list)
+    """Of each answer: to what, when it was due, how long after that it came."""
     failures: list[str] = field(default_factory=list)
+    core_seconds: float = 0.0
 
-    def __post_init__(self) -> None:
-        self._stop = threading.Event()
-        self._watched = threading.Event()
-        self._threads: list[threading.Thread] = []
-
-    def start(self, conninfo: str) -> None:
+    def start(self) -> None:
         """Begin; everything goes on until `stop`."""
-        jobs: list[tuple[Callable[..., None], Any]] = [(self._watch, conninfo)]
-        jobs += [(self._write, n) for n in range(WRITERS)] + [(self._read, n) for n in range(READERS)]
-        self._threads = [threading.Thread(target=self._guarded, args=job, daemon=True) for job in jobs]
-        for thread in self._threads:
-            thread.start()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.acceptance.load_client"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(msgspec.json.encode(self.plan) + b"\n")
+        self._process.stdin.flush()
+        begun = self._process.stdout.readline()
+        assert begun == b"begun\n", self._process.communicate()[1].decode()
 
     def stop(self) -> None:
-        """End the clients, and wait until what they wrote is visible."""
-        watcher, *clients = self._threads
-        for threads, event in ((clients, self._stop), ([watcher], self._watched)):
-            event.set()
-            for thread in threads:
-                thread.join(60)
-                assert not thread.is_alive(), "a client hangs"
+        """End the clients, wait until what they wrote is visible, and take note of what they were answered."""
+        out, errors = self._process.communicate()
+        assert self._process.returncode == 0, errors.decode()
+        self.core_seconds = float(out)
+        for answer in self._answers():
+            if answer.kind == "SEEN":
+                self.reached.append((int(answer.path), answer.at))
+                continue
+            self.latencies.append((answer.kind, answer.due, answer.at - answer.due))
+            if answer.status not in {200, 201}:
+                self.failures.append(f"{answer.kind} {answer.path}: {answer.raw.decode()}")
+            elif answer.kind == "PATCH":
+                self.acknowledged.append((int(answer.headers["position"]), answer.at))
 
-    def _guarded(self, job: Callable[..., None], argument: object) -> None:
-        try:
-            job(argument)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the test is told
-            self.failures.append(repr(error))
+    def reads(self) -> Iterator[Read]:
+        """Yield what was read, in the order in which it came."""
+        for answer in self._answers():
+            if answer.kind == "GET" and answer.status == 200:
+                yield _read(answer)
 
-    def _watch(self, conninfo: str) -> None:
-        """Note when the read model reached which position, until it has all that was acknowledged."""
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            last = -1
-            while not self._watched.is_set() or last < max(self.acknowledged, default=(0, 0.0))[0]:
-                ((position,),) = connection.execute("SELECT position FROM read_model.checkpoint").fetchall()
-                if position != last:
-                    last = position
-                    self.reached.append((position, time.monotonic()))
-                time.sleep(POLL_SECONDS)
-
-    def _paced(self, rate: float, turn: Callable[[], None]) -> None:
-        due = time.monotonic()
-        while not self._stop.is_set():
-            turn()
-            due = max(due + 1 / rate, time.monotonic() - 1)  # what was held up is caught up with, for a second
-            time.sleep(max(0.0, due - time.monotonic()))
-
-    def _ask(self, client: http.client.HTTPConnection, method: str, path: str, body: object = None) -> Any:
-        headers = {"Authorization": f"Token {self.token}", "Content-Type": "application/json"}
-        client.request(method, f"/api/v1/{path}", None if body is None else json.dumps(body), headers)
-        answer = client.getresponse()
-        text = answer.read()
-        if answer.status not in {200, 201}:
-            self.failures.append(f"{method} {path}: {answer.status} {text.decode()}")
-            return None, answer.headers
-        return json.loads(text), answer.headers
-
-    def _client(self) -> http.client.HTTPConnection:
-        parts = urlsplit(self.url)
-        assert parts.hostname is not None
-        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
-
-    def _write(self, number: int) -> None:
-        chance = random.Random(f"writer {number}")  # noqa: S311  # it chooses whom to change
-
-        def turn() -> None:
-            name = f"Changed {number} {len(self.acknowledged)}"
-            body = {"display_name": name} if chance.random() < 0.5 else {"details": [_email(f"{name}@example.com")]}
-            found, headers = self._ask(client, "PATCH", f"entities/{chance.choice(self.hot)}", body)
-            if found is not None:
-                self.acknowledged.append((int(headers["Position"]), time.monotonic()))
-
-        with closing(self._client()) as client:
-            self._paced(self.commands_a_second / WRITERS, turn)
-
-    def _read(self, number: int) -> None:
-        chance = random.Random(f"reader {number}")  # noqa: S311  # it chooses what to ask
-
-        def turn() -> None:
-            uid = chance.choice(self.hot) if chance.random() < 0.5 else self.cold(chance)
-            ways = [f"entities/{uid}", f"entities/{uid}?as_of={self._some_instant(chance)}"]
-            ways += ["entities?page_size=10&count=none", "entities-asof/?page_size=10&count=none&as_of=" + _now()]
-            if self.reached:
-                ways.append(f"entities/{uid}?position={self.reached[0][0]}")
-            path = chance.choices(ways, [6, 3, 1, 1, 3][: len(ways)])[0]
-            body, headers = self._ask(client, "GET", path)
-            if body is not None:
-                found = body.get("results", [body])
-                self.reads.append(
-                    Read(
-                        path,
-                        datetime.fromisoformat(headers["As-Of"]),
-                        int(headers["Position"]),
-                        {UUID(entity["entity_uid"]): _told(entity) for entity in found},
-                        None if "results" in body else uid,
-                    )
-                )
-
-        with closing(self._client()) as client:
-            self._paced(self.reads_a_second / READERS, turn)
-
-    def _some_instant(self, chance: random.Random) -> str:
-        """Return an instant since which the entities of the load have existed, at any rate."""
-        return quote(datetime.fromtimestamp(time.time() - chance.random(), UTC).isoformat())  # noqa: TID251
+    def _answers(self) -> Iterator[Answer]:
+        with Path(self.plan.file).open("rb") as file:
+            for line in file:
+                kind, due, at, path, size = line.decode().split()
+                yield Answer(kind, path, 0.0 if due == "-" else float(due), float(at), file.read(int(size)))
 
     def lags(self, begun: float, ended: float) -> list[float]:
         """Return for how long each write that was acknowledged between two instants was not visible, in seconds."""
@@ -172,18 +127,35 @@ class Load:
                 found.append(max(0.0, self.reached[place][1] - at))
         return found
 
-    def judge(self, connection: psycopg.Connection[Any]) -> int:
-        """Hold every answer against the oracle at the point that it was given for; return how many entities."""
-        uids = {uid for read in self.reads for uid in read.entities}
-        heard = {uid: _history(connection, uid) for uid in uids}
-        judged = 0
-        for read in self.reads:
-            assert read.only is None or set(read.entities) == {read.only}, read
-            for uid, told in read.entities.items():
-                wanted = state(heard[uid], read.as_of, read.position)
-                assert told == wanted, f"{read.path} at {read.as_of}, position {read.position}: {told}, not {wanted}"
-                judged += 1
-        return judged
+    def waits(self, kind: str, begun: float, ended: float) -> list[float]:
+        """Return how long after it was due each request between two instants was answered, in seconds."""
+        return [seconds for of, due, seconds in self.latencies if of == kind and begun <= due < ended]
+
+
+def judge(connection: psycopg.Connection[Any], reads: Iterable[Read]) -> int:
+    """Hold every answer against the oracle at the point that it was given for; return how many entities."""
+    heard: dict[UUID, list[Said]] = {}
+    judged = 0
+    for read in reads:
+        assert read.only is None or set(read.entities) == {read.only}, read
+        for uid, told in read.entities.items():
+            if uid not in heard:
+                heard[uid] = _history(connection, uid)
+            wanted = state(heard[uid], read.as_of, read.position)
+            assert told == wanted, f"{read.path} at {read.as_of}, position {read.position}: {told}, not {wanted}"
+            judged += 1
+    return judged
+
+
+def _read(answer: Answer) -> Read:
+    headers, body = answer.headers, json.loads(answer.body)
+    return Read(
+        answer.path,
+        datetime.fromisoformat(headers["as-of"]),
+        int(headers["position"]),
+        {UUID(entity["entity_uid"]): _told(entity) for entity in body.get("results", [body])},
+        None if "results" in body else UUID(answer.path.partition("/")[2].partition("?")[0]),
+    )
 
 
 def _history(connection: psycopg.Connection[Any], uid: UUID) -> list[Said]:
@@ -201,11 +173,3 @@ def _told(entity: dict[str, Any]) -> dict[str, Any]:
     """Return an entity of an answer in the oracle's words."""
     details = {f"details.{d['detail_type']}": d["detail_value"] for d in entity["entity_details"]}
     return {"display_name": entity["display_name"], "entity_type": entity["entity_type"], **details}
-
-
-def _email(value: str) -> dict[str, str]:
-    return {"detail_type": "EMAIL", "detail_value": value}
-
-
-def _now() -> str:
-    return quote(datetime.now(UTC).isoformat())  # noqa: TID251  # a client has a clock of its own

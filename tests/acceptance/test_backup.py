@@ -218,17 +218,27 @@ def test_a_backup_of_a_later_release_is_refused_and_nothing_is_left_behind(
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (
+            f"UPDATE read_model.entity_version SET display_name = 'x' WHERE entity_uid = '{JOHN}'",  # noqa: S608  # ours
+            "display_name: the log says 'John Doe', the table has 'x'",
+        ),
+        ("DROP INDEX read_model.entity_version_starts", "The index read_model.entity_version.entity_version_starts is"),
+    ],
+    ids=["cell", "object"],
+)
 def test_what_verify_finds_in_a_restored_database_is_told_and_the_database_is_kept(
-    with_sample_data: Path, new_folder: NewFolder
+    with_sample_data: Path, new_folder: NewFolder, damage: str, told: str
 ) -> None:
-    wrong = f"UPDATE read_model.entity_version SET display_name = 'x' WHERE entity_uid = '{JOHN}'"  # noqa: S608  # ours
     assert cockpit("rebuild", folder=with_sample_data).returncode == 0
-    execute(with_sample_data, wrong)
+    execute(with_sample_data, damage)
     say("backup", "backup.tar.gz", folder=with_sample_data)
     elsewhere = new_folder()
-    line = refused("restore", with_sample_data / "backup.tar.gz", folder=elsewhere)
-    assert "display_name: the log says 'John Doe', the table has 'x'" in line
+    assert told in refused("restore", with_sample_data / "backup.tar.gz", folder=elsewhere)
     assert len(log_in(elsewhere)) == len(log_in(with_sample_data))
+    assert told in refused("verify", folder=elsewhere)
 
 
 def test_what_only_a_later_release_can_fold_is_parked_in_the_restored_database_and_told(

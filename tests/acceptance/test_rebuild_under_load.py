@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -16,11 +17,14 @@ import psycopg
 import pytest
 
 from tests.acceptance import big_log
-from tests.acceptance.loading import Load
+from tests.acceptance.load_client import Plan
+from tests.acceptance.loading import Load, Read, judge
 from tests.acceptance.processes import authorization, environment, running
 from tests.fuzz_options import REPLAY
 
 HOT = 200
+COMMANDS, READS = 50.0, 200.0
+"""How many of them are made in a second, however long the ones before take."""
 CALM_SECONDS = 5.0
 PATIENCE_SECONDS = 900.0
 MOST_MEMORY = 300 * 1024
@@ -73,13 +77,9 @@ def test_a_rebuild_is_not_noticed(unchecked_database: str, tmp_path: Path) -> No
     ) as service:
         url = service.url
         wait_until_projected(database)
-        load = Load(
-            url,
-            authorization(url)["Authorization"].removeprefix("Token "),
-            [big_log.uid(n) for n in range(HOT)],
-            lambda chance: big_log.uid(chance.randrange(entities)),
-        )
-        load.start(database)
+        token = authorization(url)["Authorization"].removeprefix("Token ")
+        load = Load(Plan(url, token, database, str(tmp_path / "answers"), HOT, entities, COMMANDS, READS))
+        load.start()
         calm_from = time.monotonic()
         time.sleep(CALM_SECONDS)
         begun = time.monotonic()
@@ -87,11 +87,16 @@ def test_a_rebuild_is_not_noticed(unchecked_database: str, tmp_path: Path) -> No
         ended = time.monotonic()
         time.sleep(1)
         load.stop()
+        clients = {kind: load.waits(kind, calm_from, ended) for kind in ("PATCH", "GET")}
         calm, busy = load.lags(calm_from, begun), load.lags(begun, ended)
         print(  # noqa: T201  # the figures are what it is run for
             f"\n{REPLAY.events} events rebuilt in {seconds:.1f} s ({REPLAY.events / seconds:.0f}/s) under"
-            f" {len(load.acknowledged) / (ended - calm_from):.0f} commands/s and"
-            f" {len(load.reads) / (ended - calm_from):.0f} reads/s"
+            f" {len(clients['PATCH']) / (ended - calm_from):.0f} commands/s and"
+            f" {len(clients['GET']) / (ended - calm_from):.0f} reads/s,"
+            f" {load.core_seconds * 1000 / len(load.latencies):.2f} s of a core per 1,000 answers"
+            f"\nanswered after: commands {told(load.waits('PATCH', calm_from, begun))}; meanwhile"
+            f" {told(load.waits('PATCH', begun, ended))}"
+            f"\nreads {told(load.waits('GET', calm_from, begun))}; meanwhile {told(load.waits('GET', begun, ended))}"
             f"\nnot visible for: before {told(calm)}; meanwhile {told(busy)}"
             f"\nmemory: at most {max(memory) / 1024:.0f} MiB;"
             f" {median(memory[len(memory) // 4 : len(memory) // 2]) / 1024:.0f} MiB in the second quarter,"
@@ -100,9 +105,9 @@ def test_a_rebuild_is_not_noticed(unchecked_database: str, tmp_path: Path) -> No
         assert code == 0, said
         assert load.failures == []
         with psycopg.connect(database) as connection:
-            judged = load.judge(connection)
+            judged = judge(connection, load.reads())
             ((previous,),) = connection.execute("SELECT to_regclass('read_model_previous.checkpoint')").fetchall()
-        print(f"{len(load.reads)} answers, {judged} entities in them, each as the oracle has it")  # noqa: T201
+        print(f"{len(load.latencies)} answers, {judged} entities in them, each as the oracle has it")  # noqa: T201
         assert previous is not None, "nothing was switched"
         assert max(memory) <= MOST_MEMORY
         assert max(busy) - max(calm) <= MOST_ADDED_LAG
@@ -132,17 +137,11 @@ def told(lags: list[float]) -> str:
 
 def test_the_oracle_finds_an_answer_that_is_wrong(unchecked_database: str) -> None:
     """The judge is no rubber stamp: what it is told must be what the log says."""
-    from datetime import UTC, datetime  # noqa: PLC0415
-
-    from tests.acceptance.loading import Read  # noqa: PLC0415
-
     with psycopg.connect(unchecked_database) as connection:
         big_log.fill(connection, 40)
         who = big_log.uid(0)
         right = {"display_name": "Name 0", "entity_type": "PERSON", "details.EMAIL": "0.1@example.com"}
-        load = Load("http://x", "", [], lambda _: who)
-        load.reads = [Read("p", datetime.max.replace(tzinfo=UTC), 1, {who: right}, who)]
-        assert load.judge(connection) == 1
-        load.reads = [Read("p", datetime.max.replace(tzinfo=UTC), 1, {who: right | {"display_name": "x"}}, who)]
+        at = datetime.max.replace(tzinfo=UTC)
+        assert judge(connection, [Read("p", at, 1, {who: right}, who)]) == 1
         with pytest.raises(AssertionError, match="not"):
-            load.judge(connection)
+            judge(connection, [Read("p", at, 1, {who: right | {"display_name": "x"}}, who)])

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from db.pool import Dsns, make_pool
 from db.waiting import Waiter
 from read_side.cloudevents import Notice
-from read_side.feed import LAST_POSITION, Feed, Instant, Selection
+from read_side.feed import LAST_POSITION, PAGE_BYTES, Feed, Instant, Selection
 from read_side.following import Follower
 from read_side.queries import ReadModel
 from read_side.questions import Asked, Slice
-from shared.core.events import EntityRetired, entity_stream
+from shared.core.events import (
+    EntityRegistered,
+    EntityRetired,
+    ExternalKeyClaimed,
+    entity_stream,
+    external_key_stream,
+)
+from tests.appending import Append, append
 from tests.integration.projecting import JOHN, Histories, add, come_true, execute, fetch, fold_all, revised, run, uid
 from tests.integration.test_feed_plans import FILL, LONG
 
@@ -68,6 +77,52 @@ def test_with_a_filter_a_page_ends_with_its_window_and_says_where_to_go_on(unche
             every = await pages(feed, Selection(None, UUID(int=1)), 1000)
             assert [position for page in every for position in page] == list(range(2, 30_001, 2))
             assert (await feed.page(EVERYTHING, LAST_POSITION, 1)).events == []
+
+    run(work())
+
+
+@pytest.mark.parametrize("of_entity", [False, True])
+def test_a_page_holds_so_many_bytes_and_one_event_at_least(unchecked_database: str, of_entity: bool) -> None:  # noqa: FBT001
+    third = PAGE_BYTES // 3 + 1
+    noise = random.Random(1)  # noqa: S311  # what cannot be compressed
+    for size in (third, third, third, 2 * PAGE_BYTES, 10, 10):
+        for text in (noise.randbytes(size // 2).hex(), "x" * size):
+            add(unchecked_database, 1, EntityRegistered("Long", "PERSON", {"EMAIL": text}))
+
+    async def work() -> None:
+        async with feeding(unchecked_database) as (feed, _):
+            selection = Selection(None, uid(1)) if of_entity else EVERYTHING
+            found = await pages(feed, selection, 100)
+            assert found == [[1, 2, 3], [4, 5, 6], [7], [8], [9, 10, 11, 12]]
+            assert await pages(feed, selection, 2) == [[1, 2], [3, 4], [5, 6], [7], [8], [9, 10], [11, 12]]
+
+    run(work())
+
+
+def test_about_an_entity_are_the_claims_of_its_keys_too(unchecked_database: str) -> None:
+    def claim(key: str, number: int) -> None:
+        with psycopg.connect(unchecked_database) as connection:
+            event = ExternalKeyClaimed("crm", key, uid(number))
+            append(connection, Append(stream=external_key_stream("crm", key), events=[event]))
+
+    claim("before", 1)
+    add(unchecked_database, 1, JOHN)
+    add(unchecked_database, 2, JOHN)
+    claim("other", 2)
+    claim("between", 1)
+    add(unchecked_database, 1, revised("Jo"), revised("Jim"))
+    claim("after", 1)
+
+    async def work() -> None:
+        async with feeding(unchecked_database) as (feed, _):
+            about = Selection(None, uid(1))
+            for limit in (1, 2, 3, 100):
+                found = await pages(feed, about, limit)
+                assert [position for page in found for position in page] == [1, 2, 5, 6, 7, 8]
+            claims = Selection(frozenset({"ExternalKeyClaimed"}), uid(1))
+            assert await pages(feed, claims, 2) == [[1, 5], [8]]
+            assert await pages(feed, Selection(frozenset({"EntityRevised"}), uid(1)), 100) == [[6, 7]]
+            assert {event.subject for event in (await feed.page(claims, 0, 100)).events} == {str(uid(1))}
 
     run(work())
 

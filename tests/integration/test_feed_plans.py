@@ -12,7 +12,7 @@ import pytest
 
 from db.pool import Dsns
 from db.queries import statement
-from read_side.feed import WINDOW
+from read_side.feed import PAGE_BYTES, WINDOW
 from tests.conftest import Clone
 from tests.integration.test_read_plans import nodes
 
@@ -28,6 +28,14 @@ SELECT n, gen_random_uuid(),
        1, now(), NULL, now() + n * interval '1 microsecond', '{"context":{},"data":{}}', '', '', '',
        gen_random_uuid(), 0, '{"actor":"somebody","request_id":"r"}'
 FROM generate_series(1, 30000) n
+"""
+CLAIMS = """
+INSERT INTO log.event
+SELECT n, gen_random_uuid(), 'external_key:' || n, 1, 'ExternalKeyClaimed', 1, now(), NULL,
+       now() + n * interval '1 microsecond',
+       json_build_object('context', json_build_object(), 'data', json_build_object('entity_uid', gen_random_uuid())),
+       '', '', '', gen_random_uuid(), 0, '{"actor":"somebody","request_id":"r"}'
+FROM generate_series(30001, 60000) n
 """
 AHEAD = """
 UPDATE read_model.entity_version SET created_at = valid_from - interval '1 day' WHERE id % 1000 = 0;
@@ -67,7 +75,7 @@ def looked_at(top: dict[str, Any]) -> float:
 def test_a_page_looks_at_no_more_than_its_window(
     log: psycopg.Connection[Any], after: int, types: list[str] | None
 ) -> None:
-    params = {"after": after, "window_end": after + WINDOW, "types": types, "limit": 10}
+    params = {"after": after, "window_end": after + WINDOW, "types": types, "limit": 10, "bytes": PAGE_BYTES}
     top = explain(log, "read/list_events", params)
     assert looked_at(top) <= (WINDOW if types else 10) + 2
     assert "'event_position'" in str(top)
@@ -78,11 +86,32 @@ def test_a_page_looks_at_no_more_than_its_window(
 def test_a_page_of_one_entity_finds_its_place_by_halving(
     log: psycopg.Connection[Any], after: int, types: list[str] | None
 ) -> None:
-    params = {"stream": LONG, "after": after, "window": WINDOW, "types": types, "limit": 10}
+    params = {"stream": LONG, "entity_uid": UUID(int=1), "after": after, "window": WINDOW, "types": types, "limit": 10}
+    params |= {"bytes": PAGE_BYTES}
     top = explain(log, "read/list_stream_events", params)
     assert looked_at(top) <= (WINDOW if types else 10) + 25
     assert "'event_stream_version'" in str(top)
     assert "Seq Scan" not in str(top)
+
+
+@pytest.mark.parametrize("after", [0, 14_000, EVENTS - 10])
+def test_the_claims_of_one_entity_are_found_among_those_of_all(clone: Clone, after: int) -> None:
+    with clone() as conninfo, psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute(FILL.encode())
+        connection.execute(CLAIMS.encode())
+        connection.execute("VACUUM ANALYZE log.event")
+        connection.execute("SET plan_cache_mode TO force_generic_plan")
+        params = {
+            "stream": LONG,
+            "entity_uid": UUID(int=1),
+            "after": after,
+            "window": WINDOW,
+            "types": None,
+            "limit": 10,
+        }
+        top = explain(connection, "read/list_stream_events", params | {"bytes": PAGE_BYTES})
+    assert looked_at(top) <= 35
+    assert "'event_claims_by_entity'" in str(top)
 
 
 @pytest.mark.parametrize("days", [0, 150])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from db.pool import ROLES, Dsns
 from db.roles import ensure_roles
 from projector.verify import verify
 from shared.core.events import EventCancelled, entity_stream
-from tests.acceptance.processes import authorization, cockpit, running
+from tests.acceptance.processes import authorization, cockpit, running, until
 from tests.appending import Append, append
 from tests.conftest import Clone
 from tests.integration.projecting import JOHN, Histories, add, execute, fetch, fold_all, run, tables, uid
@@ -106,6 +107,45 @@ def test_a_migration_that_fails_leaves_nothing_and_the_ones_before_it_stay(
         assert connection.execute("SELECT to_regclass('log.half')").fetchone() == (None,)
         applied = connection.execute("SELECT name FROM cockpit_migration ORDER BY 1").fetchall()
     assert applied == [(name,) for name in FILES if name < "0002_bad.sql"]
+
+
+def test_a_migration_that_waits_for_a_table_keeps_no_reader_waiting(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(MIGRATIONS, tmp_path / "migrations")
+    monkeypatch.setattr(module, "MIGRATIONS", tmp_path / "migrations")
+    (tmp_path / "migrations" / "9999_later.sql").write_text(
+        "ALTER TABLE read_model.entity_type ALTER description SET DEFAULT 1;"
+    )
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'read_model.entity_type'::regclass"
+    with (
+        ThreadPoolExecutor(1) as pool,
+        psycopg.connect(database) as long,
+        psycopg.connect(database, autocommit=True, options="-c lock_timeout=20s") as reader,
+    ):
+        long.execute("SELECT FROM read_model.entity_type")
+        migrating = pool.submit(migrate, database)
+        for _ in range(2):
+            until(lambda: fetch(database, waiting) == [(1,)], 30)
+            reader.execute("SELECT FROM read_model.entity_type")
+        assert not migrating.done()
+        long.rollback()
+        assert migrating.result(30) == ["9999_later.sql"]
+    check(database)
+
+
+def test_a_migration_does_not_wait_for_ever(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(MIGRATIONS, tmp_path / "migrations")
+    monkeypatch.setattr(module, "MIGRATIONS", tmp_path / "migrations")
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0)
+    (tmp_path / "migrations" / "9999_later.sql").write_text(
+        "ALTER TABLE read_model.entity_type ALTER description SET DEFAULT 1;"
+    )
+    with psycopg.connect(database) as long:
+        long.execute("SELECT FROM read_model.entity_type")
+        with pytest.raises(MigrationError, match=r"^9999_later\.sql waited for 0 s: .*lock timeout"):
+            migrate(database)
+    assert migrate(database) == ["9999_later.sql"]
 
 
 def test_roles_are_made_once_and_again_is_no_error(unchecked_database: str) -> None:

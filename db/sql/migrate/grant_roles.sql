@@ -11,7 +11,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA auth TO cockpit_wri
 
 -- the projector reads the log and writes the read model
 GRANT SELECT ON log.event TO cockpit_projector;
-SELECT projection.grant_set('read_model');
+SELECT projection.grant_set(nspname::text) FROM pg_namespace WHERE nspname IN ('read_model', 'read_model_previous');
 
 -- it makes other sets of tables, as their owner, through these alone; what the writer asks for, it sees to
 GRANT EXECUTE ON FUNCTION projection.begin_set, projection.build, projection.switch, projection.drop_set,
