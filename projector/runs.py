@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +30,7 @@ LOCK_SECONDS = 5.0
 LOCK_POLL_SECONDS = 0.1
 TELL_SECONDS = 0.5
 """How often a run writes down how far it is."""
+NICENESS = 10
 MOST_ATTEMPTS = 3
 """How often a run that was asked for over HTTP is begun, where the process that does it is ended each time."""
 
@@ -37,6 +41,27 @@ Phase = Literal["requested", "load", "index", "catch_up", "compare", "switch", "
 def own(conninfo: str) -> str:
     """Return the same conninfo for a connection that does runs: it is no sign that a projector lives."""
     return make_conninfo(conninfo, application_name="cockpit-rebuild")
+
+
+def watched(connection: Connection[Any]) -> None:
+    """Let the server look whether the client of a connection lives: one who is killed holds nothing for long."""
+    with suppress(psycopg.errors.InvalidParameterValue):  # not every platform can
+        connection.execute("SET client_connection_check_interval = '1s'")
+
+
+def beside_others() -> None:
+    """Let this process take what others leave of the machine: who answers requests comes first."""
+    os.nice(NICENESS)
+
+
+def end_with_input() -> None:
+    """End this process, whatever it does, when its standard input ends: when the process that began it does."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class Run(Struct, frozen=True):
@@ -64,10 +89,7 @@ class Runs:
         self._tell = tell
         self._told_at = 0.0
         self._phase: Phase | None = None
-        with suppress(psycopg.errors.InvalidParameterValue):  # not every platform can
-            connection.execute(
-                "SET client_connection_check_interval = '1s'"
-            )  # one who is killed holds nothing for long
+        watched(connection)
 
     def take(self) -> None:
         """Take the lock; what an ended process left unfinished has failed. Raises UnderWay."""

@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.core.assertions import DETAILS, EXISTS, Assertion, assertions
+from shared.core.assertions import DETAILS, EXISTS, Assertion, assertions, instants
 from shared.core.errors import CannotFold, NotForward
 from shared.core.events import EntityEvent, EntityRegistered, EventCancelled, EventSkipped, Recorded
 from shared.core.rows import Row
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.core.rows import Change
 
 
-class Timeline(Struct, frozen=True, kw_only=True):
+class Timeline(Struct, frozen=True, kw_only=True, gc=False):
     """One entity as far as it has been folded.
 
     `fields` is None where only the open rows are at hand, which suffice for a revision later than all that they say.
@@ -106,8 +106,8 @@ def _noted(timeline: Timeline, recorded: Recorded, asserted: Mapping[str, Assert
     else:
         if fields is not None:
             fields = {**fields, **{field: (*fields.get(field, ()), a) for field, a in asserted.items()}}
-        new = [instant for a in asserted.values() for instant in a.instants]
-        to_come, change_points = [*to_come, *new], change_points + len(new)
+        new = instants(recorded.effective_at, recorded.effective_until) * len(asserted)
+        to_come, change_points = (*to_come, *new), change_points + len(new)
         if EXISTS in asserted and asserted[EXISTS].value is True:
             registered_at = min(registered_at or recorded.effective_at, recorded.effective_at)
     return Timeline(
@@ -119,7 +119,7 @@ def _noted(timeline: Timeline, recorded: Recorded, asserted: Mapping[str, Assert
         registered_by=timeline.registered_by or recorded.event_id,
         registered_at=registered_at,
         change_points=change_points,
-        schedule=tuple(sorted(instant for instant in to_come if instant > recorded.recorded_at)),
+        schedule=tuple(sorted([instant for instant in to_come if instant > recorded.recorded_at])),
         cancelled=cancelled,
         fields=fields,
         rows=timeline.rows,
@@ -150,7 +150,7 @@ def _without(fields: Fields, event_id: UUID) -> Fields:
 def _touched(timeline: Timeline, event: Event, asserted: Mapping[str, Assertion]) -> list[str]:
     """Return the groups that an event speaks of, or one that it cancels did: entity first, then details by type."""
     fields = timeline.fields or {}
-    spoken_of = _spoken_of(fields, event.event_id) if isinstance(event, EventCancelled) else set(asserted)
+    spoken_of = _spoken_of(fields, event.event_id) if isinstance(event, EventCancelled) else asserted.keys()
     details = {field for field in spoken_of if field.startswith(DETAILS)}
     if EXISTS in spoken_of:
         details |= {field for field in (*fields, *timeline.rows) if field.startswith(DETAILS)}

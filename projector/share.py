@@ -1,0 +1,54 @@
+"""A process that loads a share of the log: `python -m projector.share`, the share in the first line of its input.
+
+It says how far it is, a line each time, and ends when its input does: with who began it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+import psycopg
+from msgspec import json
+
+from projector.loading import Share, load
+from projector.runs import DSN_VARIABLE, beside_others, end_with_input, watched
+from projector.shares import Told
+from shared.core.errors import CockpitError
+
+YOUNG_OBJECTS = 50_000
+"""How many objects may be made before one looks for cycles among them: the fold makes none, and very many objects."""
+
+
+def main() -> None:
+    """Load the share."""
+    share = json.decode(sys.stdin.buffer.readline(), type=Share)
+    end_with_input()
+    beside_others()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
+    events = 0
+
+    def told(number: int) -> None:
+        nonlocal events
+        events = number
+        _say(Told(number))
+
+    try:
+        with psycopg.connect(os.environ[DSN_VARIABLE], autocommit=True) as connection:
+            watched(connection)
+            counted = load(connection, share, told)
+    except (CockpitError, psycopg.Error) as error:
+        _say(Told(events, fault=str(error)))
+    else:
+        _say(Told(events, dict(counted)))
+
+
+def _say(told: Told) -> None:
+    sys.stdout.buffer.write(json.encode(told) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
