@@ -23,7 +23,8 @@ Cells = Sequence[Any]
 
 _short, _length, _integer, _bigint = (Struct(f">{codes}").pack for codes in ("h", "i", "ii", "iq"))
 _array_head, _dimension = Struct(">3i").pack, Struct(">2i").pack
-_TRUE, _FALSE, _UUID = b"\0\0\0\1\1", b"\0\0\0\1\0", _length(16)
+_BOOLEANS = {None: NULL, True: _length(1) + b"\1", False: _length(1) + b"\0"}
+_UUID = _length(16)
 
 
 def encoded(types: Sequence[str], rows: Iterable[Cells]) -> bytes:
@@ -45,7 +46,7 @@ def _integers(cells: Cells) -> Iterable[bytes]:
 
 
 def _booleans(cells: Cells) -> Iterable[bytes]:
-    return [_TRUE if cell else _FALSE for cell in cells]
+    return [_BOOLEANS[cell] for cell in cells]
 
 
 def _uuids(cells: Cells) -> Iterable[bytes]:
@@ -62,7 +63,7 @@ def _instants(cells: Cells) -> Iterable[bytes]:
 
 
 def _arrays_of_instants(cells: Cells) -> Iterable[bytes]:
-    return [_array(list(map(_instant, cell))) for cell in cells]
+    return [NULL if cell is None else _array(list(map(_instant, cell))) for cell in cells]
 
 
 @lru_cache(maxsize=8192)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ PAGE_EVENTS = 4000
 PORTION_EVENTS = 4000
 """What is in memory: a page of the log, and the rows of so many events; a longer stream is held as a whole."""
 LAST_VERSION = 2**31 - 1
+YOUNG_OBJECTS = 50_000
 
 
 class SetGone(CockpitError):
@@ -50,19 +53,35 @@ def load(connection: psycopg.Connection[Any], share: Share, told: Callable[[int]
     Each portion is a transaction of its own, and each page a statement of its own: nothing holds a snapshot for long.
     `told` hears of how many events were folded so far.
     """
+    with _few_collections():
+        return _load(connection, share, told)
+
+
+def _load(connection: psycopg.Connection[Any], share: Share, told: Callable[[int], None]) -> Counter[str]:
     counted: Counter[str] = Counter()
     copier = _Copier(connection)
     events = 0
     for portion in replay(pages(connection, share), PORTION_EVENTS):
         with connection.transaction():
-            same = connection.execute(statement("projector/is_same_set"), {"set_id": share.set_id}).fetchone()
-            if same != (True,):
+            found = connection.execute(statement("projector/begin_portion"), {"set_id": share.set_id}).fetchone()
+            if found is None or not found[0]:
                 raise SetGone
             for content in contents(portion.writes, share.clock):
                 counted[content.table] += copier.copy(content)
         events += portion.events
         told(events)
     return counted
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for cycles of objects less often: the fold makes none, and many objects that live as long as a portion."""
+    usual = gc.get_threshold()
+    gc.set_threshold(YOUNG_OBJECTS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def pages(connection: psycopg.Connection[Any], share: Share) -> Iterator[LogRow]:

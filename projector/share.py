@@ -5,7 +5,6 @@ It says how far it is, a line each time, and ends when its input does: with who 
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 
@@ -17,17 +16,12 @@ from projector.runs import DSN_VARIABLE, beside_others, end_with_input, watched
 from projector.shares import Told
 from shared.core.errors import CockpitError
 
-YOUNG_OBJECTS = 50_000
-"""How many objects may be made before one looks for cycles among them: the fold makes none, and very many objects."""
-
 
 def main() -> None:
     """Load the share."""
     share = json.decode(sys.stdin.buffer.readline(), type=Share)
     end_with_input()
     beside_others()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)
     events = 0
 
     def told(number: int) -> None:
