@@ -43,7 +43,8 @@ def rebuild(
     rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the set of tables before.")] = False,
     discard: Annotated[bool, typer.Option("--discard", help="Drop the set of tables before.")] = False,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="How many processes may work at a time.", show_default="one a processor")
+        int | None,
+        typer.Option(min=1, help="How many processes may work at a time.", show_default="one a processor, 8 at most"),
     ] = None,
 ) -> None:
     """Fold the whole log into new tables, beside the old ones and without downtime, and switch to them."""
@@ -59,7 +60,6 @@ def rebuild(
             if discard:
                 _discard(Sets(connection))
                 return
-            runs.beside_others()
             outcome = perform(connection, conninfo, doing, doing.add(kind, getpass.getuser(), entity), jobs)
     _tell_outcome(outcome)
     if check and isinstance(outcome, Rebuilt) and (outcome.differences or not outcome.compared):

@@ -34,8 +34,9 @@ def build(
     `patiently` does what needs a lock that others may have; `told` hears of how many objects there are.
     """
     number = 0
-    with _builder(conninfo, jobs, patiently) as begin:
-        for stage in _stages(planned):
+    stages = _stages(planned)
+    with _builder(conninfo, min(jobs, max(map(len, stages))), patiently) as begin:
+        for stage in stages:
             made: SimpleQueue[BaseException | None] = SimpleQueue()
             for objects in stage:
                 begin(objects, made)

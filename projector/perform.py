@@ -12,8 +12,10 @@ import psycopg
 
 from projector.rebuild import Rebuild, Rebuilt, RolledBack
 from projector.refold import Refolded, refold
-from projector.runs import DSN_VARIABLE, Run, Runs, beside_others, end_with_input, own
+from projector.runs import DSN_VARIABLE, Run, Runs, end_with_input, own
 from shared.core.errors import CockpitError
+
+MOST_JOBS = 8
 
 Outcome = Rebuilt | RolledBack | Refolded
 
@@ -36,7 +38,9 @@ def perform(
         elif run.kind == "rollback":
             outcome = Rebuild(connection, conninfo, runs, run).roll_back()
         else:
-            outcome = Rebuild(connection, conninfo, runs, run, jobs or cores()).rebuild(switch=run.kind == "rebuild")
+            outcome = Rebuild(connection, conninfo, runs, run, jobs or usual_jobs()).rebuild(
+                switch=run.kind == "rebuild"
+            )
     except BaseException as error:
         if not connection.broken:
             runs.finish(run, error=str(error) or type(error).__name__)
@@ -45,9 +49,10 @@ def perform(
     return outcome
 
 
-def cores() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+def usual_jobs() -> int:
+    """Return how many processes work at a rebuild: one a processor, but no more than connections can be spared for."""
+    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(processors, MOST_JOBS)
 
 
 def _refold(conninfo: str, run: Run) -> Refolded:
@@ -70,7 +75,6 @@ def main() -> None:
     Exit code 1 says that nothing came of it; the run says why.
     """
     end_with_input()
-    beside_others()
     run_id, conninfo = int(sys.argv[1]), own(os.environ[DSN_VARIABLE])
     try:
         with psycopg.connect(conninfo, autocommit=True) as connection:

@@ -30,7 +30,6 @@ LOCK_SECONDS = 5.0
 LOCK_POLL_SECONDS = 0.1
 TELL_SECONDS = 0.5
 """How often a run writes down how far it is."""
-NICENESS = 10
 MOST_ATTEMPTS = 3
 """How often a run that was asked for over HTTP is begun, where the process that does it is ended each time."""
 
@@ -49,16 +48,12 @@ def watched(connection: Connection[Any]) -> None:
         connection.execute("SET client_connection_check_interval = '1s'")
 
 
-def beside_others() -> None:
-    """Let this process take what others leave of the machine: who answers requests comes first."""
-    os.nice(NICENESS)
-
-
 def end_with_input() -> None:
     """End this process, whatever it does, when its standard input ends: when the process that began it does."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(sys.stdin.fileno(), 1):  # past the buffer, whose lock the end of the interpreter would wait for
+            pass
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

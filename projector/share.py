@@ -12,16 +12,19 @@ import psycopg
 from msgspec import json
 
 from projector.loading import Share, load
-from projector.runs import DSN_VARIABLE, beside_others, end_with_input, watched
+from projector.runs import DSN_VARIABLE, end_with_input, watched
 from projector.shares import Told
 from shared.core.errors import CockpitError
+
+NICENESS = 10
+"""Who loads takes what others leave of the processors: nobody waits for that, as somebody may for the other phases."""
 
 
 def main() -> None:
     """Load the share."""
     share = json.decode(sys.stdin.buffer.readline(), type=Share)
     end_with_input()
-    beside_others()
+    os.nice(NICENESS)
     events = 0
 
     def told(number: int) -> None:

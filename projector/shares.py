@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from selectors import EVENT_READ, DefaultSelector
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,8 @@ def _working(conninfo: str, shares: Sequence[Share]) -> Iterator[list[Worker]]:
             )
             workers.append(worker)
             assert worker.stdin is not None  # noqa: S101  # it is a pipe
-            worker.stdin.write(json.encode(share) + b"\n")
+            with suppress(BrokenPipeError):  # it has ended already, and is found to have
+                worker.stdin.write(json.encode(share) + b"\n")
         yield workers
     finally:
         for worker in workers:
