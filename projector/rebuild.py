@@ -156,7 +156,7 @@ class Rebuild:
         with psycopg.connect(self._conninfo) as snapshot:
             snapshot.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             self._meet(follower, lambda _: snapshot.execute("SELECT 1"))
-            return compare(snapshot, told), compared
+            return compare(snapshot, self._conninfo, self._jobs, told), compared
 
     def _switch(self, follower: Follower, set_name: str) -> int:
         self._tell("switch")
