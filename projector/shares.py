@@ -99,7 +99,7 @@ def _working(conninfo: str, shares: Sequence[Share]) -> Iterator[list[Worker]]:
     try:
         for share in shares:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "projector.share"],
+                [sys.executable, "-m", "projector.load_share"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, DSN_VARIABLE: conninfo},

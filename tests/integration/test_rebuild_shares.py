@@ -74,7 +74,7 @@ def loading(pid: int) -> set[int]:
     found = set()
     for child in children(pid):
         with contextlib.suppress(OSError):
-            if b"projector.share\0" in Path(f"/proc/{child}/cmdline").read_bytes():
+            if b"projector.load_share\0" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found.add(child)
     return found
 

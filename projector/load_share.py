@@ -1,4 +1,4 @@
-"""A process that loads a share of the log: `python -m projector.share`, the share in the first line of its input.
+"""A process that loads a share of the log: `python -m projector.load_share`, the share in the first line of its input.
 
 It says how far it is, a line each time, and ends when its input does: with who began it.
 """
