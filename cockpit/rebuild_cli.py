@@ -42,6 +42,10 @@ def rebuild(
     entity: Annotated[UUID | None, typer.Option(help="Make the rows of one entity anew, and nothing else.")] = None,
     rollback: Annotated[bool, typer.Option("--rollback", help="Go back to the set of tables before.")] = False,
     discard: Annotated[bool, typer.Option("--discard", help="Drop the set of tables before.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many processes may work at a time.", show_default="one a processor, 8 at most"),
+    ] = None,
 ) -> None:
     """Fold the whole log into new tables, beside the old ones and without downtime, and switch to them."""
     if sum((check, entity is not None, rollback, discard)) > 1:
@@ -56,7 +60,7 @@ def rebuild(
             if discard:
                 _discard(Sets(connection))
                 return
-            outcome = perform(connection, conninfo, doing, doing.add(kind, getpass.getuser(), entity))
+            outcome = perform(connection, conninfo, doing, doing.add(kind, getpass.getuser(), entity), jobs)
     _tell_outcome(outcome)
     if check and isinstance(outcome, Rebuilt) and (outcome.differences or not outcome.compared):
         raise typer.Exit(1)

@@ -6,7 +6,6 @@ event that changed no row has one entry too: who did what, and why, is always to
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
@@ -22,7 +21,7 @@ from shared.core.turn import ROWS_PER_EVENT
 encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class AuditEntry(Struct, frozen=True, kw_only=True):
+class AuditEntry(Struct, frozen=True, kw_only=True, gc=False):
     """One row of `audit_entry`; before and after are JSON objects of the values that changed.
 
     They are None where no row was, both of them where the event changed none.
@@ -50,14 +49,17 @@ def audit_entries(recorded: Recorded, changes: Sequence[Change]) -> list[AuditEn
 
     Where it changed none there is one that says so, about the entity.
     """
-    groups: defaultdict[str | None, list[Change]] = defaultdict(list)
+    uid = uid_of(recorded.stream)
+    assert uid is not None  # noqa: S101  # only events of entities are folded into rows
+    groups: dict[str | None, list[Change]] = {}
     for change in changes:
         if not isinstance(change, Reasserted):
-            groups[None if isinstance(change.row, EntityVersion) else change.row.detail_type].append(change)
+            row = change.row
+            groups.setdefault(None if isinstance(row, EntityVersion) else row.detail_type, []).append(change)
     if not groups:
-        return [_entry(recorded, 0, None, None, None)]
+        return [_entry(recorded, uid, 0, None, None, None)]
     return [
-        _entry(recorded, ordinal, code, *_first_difference(changed))
+        _entry(recorded, uid, ordinal, code, *_first_difference(changed))
         for ordinal, (code, changed) in enumerate(groups.items())
     ]
 
@@ -95,13 +97,12 @@ def _valid_at(rows: Sequence[Row], instant: datetime) -> Row | None:
     return next((row for row in rows if row.covers(instant)), None)
 
 
-def _entry(recorded: Recorded, ordinal: int, code: str | None, before: Row | None, after: Row | None) -> AuditEntry:
+def _entry(
+    recorded: Recorded, uid: UUID, ordinal: int, code: str | None, before: Row | None, after: Row | None
+) -> AuditEntry:
     old, new = _values(before), _values(after)
-    if old and new:
-        changed = {name for name in old if old[name] != new[name]}
-        old, new = {name: old[name] for name in changed}, {name: new[name] for name in changed}
-    uid = uid_of(recorded.stream)
-    assert uid is not None  # noqa: S101  # only events of entities are folded into rows
+    for name in [name for name in old if old[name] == new.get(name)]:
+        del old[name], new[name]
     return AuditEntry(
         audit_id=recorded.position * ROWS_PER_EVENT + ordinal,
         position=recorded.position,

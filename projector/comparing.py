@@ -6,6 +6,7 @@ Every column counts. Whether a row is current is compared as right or wrong at t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from psycopg import sql
 from db.queries import statement
 from projector.contents import KEYS
 from projector.sets import LIVE, NEXT
+from projector.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     import psycopg
@@ -33,31 +35,54 @@ class Difference(Struct, frozen=True):
     anew: Any
 
 
-def compare(connection: psycopg.Connection[Any], told: Callable[[int], None]) -> list[Difference]:
+def compare(
+    connection: psycopg.Connection[Any], conninfo: str, jobs: int, told: Callable[[int], None]
+) -> list[Difference]:
     """Return where the new set differs from the live one, within the snapshot of the caller's transaction.
 
-    `told` hears of how many rows were compared so far.
+    Several tables are compared at a time, on connections that see the same. `told` hears of how many rows were so far.
     """
-    found = []
+    ((snapshot,),) = connection.execute("SELECT pg_export_snapshot()").fetchall()
+    found: dict[str, Difference] = {}
     compared = 0
-    for table, key in KEYS.items():
-        columns = [(name, kind) for name, kind in _columns(connection, table) if name != key]
-        first: Difference | None = None
-        rows, after = 0, None
-        while True:
-            up_to, size = _bucket(connection, table, key, after)
-            bucket = _Bucket(table, key, columns, after, up_to)
-            differing, row = _differing(connection, bucket)
-            if differing and first is None:
-                first = _first(bucket, row)
-            rows, compared = rows + differing, compared + size
+
+    def heard(said: int | Difference) -> None:
+        nonlocal compared
+        if isinstance(said, Difference):
+            found[said.table] = said
+        else:
+            compared += said
             told(compared)
-            if up_to is None:
-                break
-            after = up_to
-        if first is not None:
-            found.append(replace(first, rows=rows))
-    return found
+
+    def task(table: str, own: psycopg.Connection[Any], say: Callable[[int | Difference], None]) -> None:
+        with own.transaction():
+            own.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            own.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+            _compare(own, table, say)
+
+    side_by_side(conninfo, jobs, [partial(task, table) for table in KEYS], heard)
+    return [found[table] for table in KEYS if table in found]
+
+
+def _compare(connection: psycopg.Connection[Any], table: str, say: Callable[[int | Difference], None]) -> None:
+    """Say how many rows of a table each bucket has, and at the end where they differ, if they do."""
+    key = KEYS[table]
+    columns = [(name, kind) for name, kind in _columns(connection, table) if name != key]
+    first: Difference | None = None
+    rows, after = 0, None
+    while True:
+        up_to, size = _bucket(connection, table, key, after)
+        bucket = _Bucket(table, key, columns, after, up_to)
+        differing, row = _differing(connection, bucket)
+        if differing and first is None:
+            first = _first(bucket, row)
+        rows += differing
+        say(size)
+        if up_to is None:
+            break
+        after = up_to
+    if first is not None:
+        say(replace(first, rows=rows))
 
 
 class _Bucket(Struct, frozen=True):

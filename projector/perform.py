@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import threading
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +12,10 @@ import psycopg
 
 from projector.rebuild import Rebuild, Rebuilt, RolledBack
 from projector.refold import Refolded, refold
-from projector.runs import DSN_VARIABLE, Run, Runs, own
+from projector.runs import DSN_VARIABLE, Run, Runs, end_with_input, own
 from shared.core.errors import CockpitError
+
+MOST_JOBS = 8
 
 Outcome = Rebuilt | RolledBack | Refolded
 
@@ -26,8 +27,10 @@ class NoEntity(CockpitError):
         self.entity_uid = entity_uid
 
 
-def perform(connection: psycopg.Connection[Any], conninfo: str, runs: Runs, run: Run) -> Outcome:
-    """Do what a run is for, and write down what came of it, or why nothing did."""
+def perform(
+    connection: psycopg.Connection[Any], conninfo: str, runs: Runs, run: Run, jobs: int | None = None
+) -> Outcome:
+    """Do what a run is for, and write down what came of it, or why nothing did; by so many processes at most."""
     try:
         outcome: Outcome
         if run.kind == "entity":
@@ -35,13 +38,21 @@ def perform(connection: psycopg.Connection[Any], conninfo: str, runs: Runs, run:
         elif run.kind == "rollback":
             outcome = Rebuild(connection, conninfo, runs, run).roll_back()
         else:
-            outcome = Rebuild(connection, conninfo, runs, run).rebuild(switch=run.kind == "rebuild")
+            outcome = Rebuild(connection, conninfo, runs, run, jobs or usual_jobs()).rebuild(
+                switch=run.kind == "rebuild"
+            )
     except BaseException as error:
         if not connection.broken:
             runs.finish(run, error=str(error) or type(error).__name__)
         raise
     runs.finish(run, outcome)
     return outcome
+
+
+def usual_jobs() -> int:
+    """Return how many processes work at a rebuild: one a processor, but no more than connections can be spared for."""
+    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(processors, MOST_JOBS)
 
 
 def _refold(conninfo: str, run: Run) -> Refolded:
@@ -63,7 +74,7 @@ def main() -> None:
 
     Exit code 1 says that nothing came of it; the run says why.
     """
-    threading.Thread(target=_end_with_input, daemon=True).start()
+    end_with_input()
     run_id, conninfo = int(sys.argv[1]), own(os.environ[DSN_VARIABLE])
     try:
         with psycopg.connect(conninfo, autocommit=True) as connection:
@@ -74,11 +85,6 @@ def main() -> None:
                 perform(connection, conninfo, runs, run)
     except CockpitError as error:
         sys.exit(str(error))
-
-
-def _end_with_input() -> None:
-    sys.stdin.buffer.read()
-    os._exit(1)
 
 
 if __name__ == "__main__":

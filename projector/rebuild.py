@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from msgspec import Struct
 
 from db.queries import statement
+from projector.building import build
 from projector.comparing import Difference, compare
 from projector.following import Follower, following
-from projector.loading import load
+from projector.loading import Share
 from projector.sets import LIVE, NEXT, NOT_AS_FAR, PREVIOUS, Checkpoint, NotKept, Planned, Sets
+from projector.shares import load_shared
 from projector.worker import LEADER_LOCK
 from shared.core.errors import CockpitError
 
@@ -64,8 +65,10 @@ class RolledBack(Struct, frozen=True):
 class Rebuild:
     """One run, by way of a connection in autocommit mode that holds the lock of runs."""
 
-    def __init__(self, connection: psycopg.Connection[Any], conninfo: str, runs: Runs, run: Run) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], conninfo: str, runs: Runs, run: Run, jobs: int = 1) -> None:
+        """Take the run, and how many processes may work at it at a time."""
         self._connection = connection
+        self._jobs = jobs
         self._conninfo = conninfo
         self._sets = Sets(connection)
         self._runs = runs
@@ -115,14 +118,18 @@ class Rebuild:
         start = {"position": live and live.position, "clock_at": live and live.clock_at}
         row = self._connection.execute(statement("projector/begin_checkpoint"), start).fetchone()
         assert row is not None  # noqa: S101  # an insert returns its row
-        up_to, clock = row
+        up_to, clock, set_id = row
+        whole = Share(set_id, up_to, clock)
         self._tell("load", 0, up_to)
-        return load(self._connection, NEXT, up_to, clock, lambda events: self._tell("load", events, up_to)).total()
+        counted = load_shared(
+            self._connection, self._conninfo, whole, self._jobs, lambda events: self._tell("load", events, up_to)
+        )
+        return counted.total()
 
     def _index(self, planned: list[Planned]) -> None:
-        for number, one in enumerate(planned):
-            self._tell("index", number, len(planned))
-            _patiently(partial(self._sets.build, one))
+        total = len(planned)
+        self._tell("index", 0, total)
+        build(self._conninfo, planned, self._jobs, _patiently, lambda number: self._tell("index", number, total))
 
     def _catch_up(self, follower: Follower) -> None:
         """Bring a set near the live one."""
@@ -156,7 +163,7 @@ class Rebuild:
         with psycopg.connect(self._conninfo) as snapshot:
             snapshot.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             self._meet(follower, lambda _: snapshot.execute("SELECT 1"))
-            return compare(snapshot, told), compared
+            return compare(snapshot, self._conninfo, self._jobs, told), compared
 
     def _switch(self, follower: Follower, set_name: str, outcome: Callable[[int], Rebuilt | RolledBack]) -> int:
         """Let a set take over, and write down in the same transaction that it has: ended now, it is not done again."""

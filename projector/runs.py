@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,6 +42,23 @@ def own(conninfo: str) -> str:
     return make_conninfo(conninfo, application_name="cockpit-rebuild")
 
 
+def watched(connection: Connection[Any]) -> None:
+    """Let the server look whether the client of a connection lives: one who is killed holds nothing for long."""
+    with suppress(psycopg.errors.InvalidParameterValue):  # not every platform can
+        connection.execute("SET client_connection_check_interval = '1s'")
+
+
+def end_with_input() -> None:
+    """End this process, whatever it does, when its standard input ends: when the process that began it does."""
+
+    def wait() -> None:
+        while os.read(sys.stdin.fileno(), 1):  # past the buffer, whose lock the end of the interpreter would wait for
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 class Run(Struct, frozen=True):
     """One run: which one, what it is to do, and how often it has been begun."""
 
@@ -64,10 +84,7 @@ class Runs:
         self._tell = tell
         self._told_at = 0.0
         self._phase: Phase | None = None
-        with suppress(psycopg.errors.InvalidParameterValue):  # not every platform can
-            connection.execute(
-                "SET client_connection_check_interval = '1s'"
-            )  # one who is killed holds nothing for long
+        watched(connection)
 
     def take(self) -> None:
         """Take the lock; what an ended process left unfinished has failed. Raises UnderWay."""

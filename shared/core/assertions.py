@@ -37,7 +37,7 @@ Value = str | bool | None
 """What a field holds: text, existence, or None where a detail is absent and where nothing was asserted."""
 
 
-class Assertion(Struct, frozen=True):
+class Assertion(Struct, frozen=True, gc=False):
     """One value of one field, from effective_at on; its bound as in the event that made it."""
 
     value: Value
@@ -49,11 +49,10 @@ class Assertion(Struct, frozen=True):
     @property
     def instants(self) -> tuple[datetime, ...]:
         """Where it begins, and where it ends if it is bounded."""
-        until = self.effective_until
-        return (self.effective_at, until) if isinstance(until, datetime) else (self.effective_at,)
+        return instants(self.effective_at, self.effective_until)
 
 
-class Piece(Struct, frozen=True):
+class Piece(Struct, frozen=True, gc=False):
     """What a field holds on [start, end), end None being open."""
 
     start: datetime
@@ -61,28 +60,32 @@ class Piece(Struct, frozen=True):
     value: Value
 
 
+def instants(effective_at: datetime, effective_until: Until) -> tuple[datetime, ...]:
+    """Return where something begins, and where it ends if it is bounded."""
+    return (effective_at, effective_until) if isinstance(effective_until, datetime) else (effective_at,)
+
+
 def assertions(event: EntityEvent) -> dict[str, Value]:
     """Return what an event asserts, by field; a detail of None is absent from then on."""
     asserted: dict[str, Value] = {}
     match event:
-        case EntityRegistered():
-            asserted |= {EXISTS: True, DISPLAY_NAME: event.display_name, ENTITY_TYPE: event.entity_type}
-        case EntityReopened():
+        case EntityRevised():
+            pass
+        case EntityRegistered() | EntityReopened():
             asserted[EXISTS] = True
         case EntityRetired():
             return {EXISTS: False}
         case EventCancelled() | EventSkipped():
             return {}
-        case EntityRevised():
-            pass
         case _:
             assert_never(event)
-    if not isinstance(event, EntityRegistered):
-        if event.display_name is not UNSET:
-            asserted[DISPLAY_NAME] = event.display_name
-        if event.entity_type is not UNSET:
-            asserted[ENTITY_TYPE] = event.entity_type
-    return asserted | {DETAILS + code: value for code, value in event.details.items()}
+    if event.display_name is not UNSET:
+        asserted[DISPLAY_NAME] = event.display_name
+    if event.entity_type is not UNSET:
+        asserted[ENTITY_TYPE] = event.entity_type
+    for code, value in event.details.items():
+        asserted[DETAILS + code] = value
+    return asserted
 
 
 def value_at(field: Sequence[Assertion], instant: datetime) -> Value:

@@ -29,7 +29,7 @@ _decode_metadata = msgspec.json.Decoder(events.Metadata).decode
 
 
 def _envelope(cls: type[events.Event]) -> Any:  # noqa: ANN401  # a class made at run time
-    return msgspec.defstruct("Payload", [("data", cls), ("context", events.Context)], frozen=True)
+    return msgspec.defstruct("Payload", [("data", cls), ("context", events.Context)], frozen=True, gc=False)
 
 
 _PAYLOADS: dict[str, Any] = {name: _envelope(cls) for name, cls in EVENT_CLASSES.items()}

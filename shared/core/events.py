@@ -15,7 +15,7 @@ from uuid import UUID
 from msgspec import UNSET, Struct, UnsetType
 
 
-class EntityRegistered(Struct, frozen=True, forbid_unknown_fields=True):
+class EntityRegistered(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """An entity came to be known, with its name, its type and its first details."""
 
     display_name: str
@@ -23,7 +23,7 @@ class EntityRegistered(Struct, frozen=True, forbid_unknown_fields=True):
     details: dict[str, str] = {}
 
 
-class EntityRevised(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class EntityRevised(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """Some fields of an entity were asserted; what is absent was not spoken of. A detail of None is removed."""
 
     display_name: str | UnsetType = UNSET
@@ -31,11 +31,11 @@ class EntityRevised(Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     details: dict[str, str | None] = {}
 
 
-class EntityRetired(Struct, frozen=True, forbid_unknown_fields=True):
+class EntityRetired(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """An entity ceased to exist; its values go on underneath."""
 
 
-class EntityReopened(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class EntityReopened(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """A retired entity exists again, with the values it had unless others are given."""
 
     display_name: str | UnsetType = UNSET
@@ -43,13 +43,13 @@ class EntityReopened(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     details: dict[str, str | None] = {}
 
 
-class EventCancelled(Struct, frozen=True, forbid_unknown_fields=True):
+class EventCancelled(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """An earlier event of the entity was withdrawn as a whole: from here on it is as if it had never been."""
 
     event_id: UUID
 
 
-class EventSkipped(Struct, frozen=True, forbid_unknown_fields=True):
+class EventSkipped(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """An event of the entity that cannot be folded was left out for good, by somebody's decision."""
 
     event_id: UUID
@@ -62,7 +62,7 @@ class Kind(StrEnum):
     DETAIL = "detail"
 
 
-class TypeRegistered(Struct, frozen=True, forbid_unknown_fields=True):
+class TypeRegistered(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A code for entities or details was added to the registry, active."""
 
     kind: Kind
@@ -71,7 +71,7 @@ class TypeRegistered(Struct, frozen=True, forbid_unknown_fields=True):
     description: str = ""
 
 
-class TypeChanged(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class TypeChanged(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """A type got another name or description."""
 
     kind: Kind
@@ -80,21 +80,21 @@ class TypeChanged(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     description: str | UnsetType = UNSET
 
 
-class TypeActivated(Struct, frozen=True, forbid_unknown_fields=True):
+class TypeActivated(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A type may be used again."""
 
     kind: Kind
     code: str
 
 
-class TypeDeactivated(Struct, frozen=True, forbid_unknown_fields=True):
+class TypeDeactivated(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A type refuses new use; what exists stays readable."""
 
     kind: Kind
     code: str
 
 
-class ExternalKeyClaimed(Struct, frozen=True, forbid_unknown_fields=True):
+class ExternalKeyClaimed(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """What another system calls an entity was bound to it, for good."""
 
     source: str
@@ -140,7 +140,7 @@ def uid_of(stream: str) -> UUID | None:
         return None
 
 
-class Context(Struct, frozen=True, omit_defaults=True):
+class Context(Struct, frozen=True, gc=False, omit_defaults=True):
     """Where a command came from and why: personal, so part of the payload and erased with it."""
 
     ip_address: str | None = None
@@ -148,7 +148,7 @@ class Context(Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
 
 
-class Metadata(Struct, frozen=True, omit_defaults=True):
+class Metadata(Struct, frozen=True, gc=False, omit_defaults=True):
     """Who asked, and by which request."""
 
     actor: str
@@ -157,7 +157,7 @@ class Metadata(Struct, frozen=True, omit_defaults=True):
     causation_id: str | None = None
 
 
-class Recorded(Struct, frozen=True):
+class Recorded(Struct, frozen=True, gc=False):
     """An event as the log has it: position in the whole log, version in its stream, both from 1."""
 
     position: int

@@ -14,14 +14,8 @@ def hashdiff(*values: str | None) -> str:
 
     NOTE: this is a storage format: `-` for NULL, else the length in bytes, `:` and the UTF-8 bytes.
     """
-    digest = sha256()
-    for value in values:
-        if value is None:
-            digest.update(b"-")
-        else:
-            raw = value.encode()
-            digest.update(b"%d:%b" % (len(raw), raw))
-    return digest.hexdigest()
+    encoded = "".join(["-" if value is None else f"{len(value.encode())}:{value}" for value in values])
+    return sha256(encoded.encode()).hexdigest()
 
 
 def entity_hash(display_name: str, entity_type: str) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 from msgspec import Struct
 
 
-class Version(Struct, frozen=True, kw_only=True):
+class Version(Struct, frozen=True, kw_only=True, gc=False):
     """What every version row has: one stretch of valid time, [valid_from, valid_to), open while valid_to is None.
 
     `recorded_from_position` is the event that made the row, `valid_to_known_position` the one that told its end;
@@ -50,26 +50,26 @@ class DetailVersion(Version, frozen=True, kw_only=True):
 Row = EntityVersion | DetailVersion
 
 
-class Opened(Struct, frozen=True):
+class Opened(Struct, frozen=True, gc=False):
     """A row to insert."""
 
     row: Row
 
 
-class Closed(Struct, frozen=True):
+class Closed(Struct, frozen=True, gc=False):
     """A row to update: its valid_to, and from which position that is known."""
 
     row: Row
 
 
-class Superseded(Struct, frozen=True):
+class Superseded(Struct, frozen=True, gc=False):
     """A row that was believed until an event at this position told otherwise: to be moved out of the way."""
 
     row: Row
     recorded_to_position: int
 
 
-class Reasserted(Struct, frozen=True):
+class Reasserted(Struct, frozen=True, gc=False):
     """A row to update: only its asserted_to."""
 
     row: Row

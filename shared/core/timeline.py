@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.core.assertions import DETAILS, EXISTS, Assertion, assertions
+from shared.core.assertions import DETAILS, EXISTS, Assertion, assertions, instants
 from shared.core.errors import CannotFold, NotForward
 from shared.core.events import EntityEvent, EntityRegistered, EventCancelled, EventSkipped, Recorded
 from shared.core.rows import Row
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.core.rows import Change
 
 
-class Timeline(Struct, frozen=True, kw_only=True):
+class Timeline(Struct, frozen=True, kw_only=True, gc=False):
     """One entity as far as it has been folded.
 
     `fields` is None where only the open rows are at hand, which suffice for a revision later than all that they say.
@@ -68,7 +68,7 @@ def fold(timeline: Timeline, recorded: Recorded) -> tuple[Timeline, list[Change]
     CannotFold when the event cannot follow what was folded before, NotForward when the open rows alone do not tell
     what it changes.
     """
-    asserted = _asserted(recorded)
+    asserted = _asserted(timeline, recorded)
     noted = _noted(timeline, recorded, asserted)
     turn = Turn(timeline.entity_uid, recorded, asserted, noted.fields)
     rows = dict(timeline.rows)
@@ -87,11 +87,10 @@ def recall(entity_uid: UUID, events: Iterable[Recorded], rows: Mapping[str, Rows
 
 def note(timeline: Timeline, recorded: Recorded) -> Timeline:
     """Return what is known of the entity after one more event, its rows still those of before. Raises CannotFold."""
-    return _noted(timeline, recorded, _asserted(recorded))
+    return _noted(timeline, recorded, _asserted(timeline, recorded))
 
 
 def _noted(timeline: Timeline, recorded: Recorded, asserted: Mapping[str, Assertion]) -> Timeline:
-    _check_follows(timeline, recorded)
     fields, cancelled = timeline.fields, timeline.cancelled
     registered_at, change_points = timeline.registered_at, timeline.change_points
     to_come: Iterable[datetime] = timeline.schedule
@@ -105,9 +104,9 @@ def _noted(timeline: Timeline, recorded: Recorded, asserted: Mapping[str, Assert
         registered_at = min((a.effective_at for a in fields.get(EXISTS, ()) if a.value is True), default=None)
     else:
         if fields is not None:
-            fields = {**fields, **{field: (*fields.get(field, ()), a) for field, a in asserted.items()}}
-        new = [instant for a in asserted.values() for instant in a.instants]
-        to_come, change_points = [*to_come, *new], change_points + len(new)
+            fields = {**fields, **{field: (*fields.get(field, ()), said) for field, said in asserted.items()}}
+        new = instants(recorded.effective_at, recorded.effective_until) * len(asserted)
+        to_come, change_points = (*to_come, *new), change_points + len(new)
         if EXISTS in asserted and asserted[EXISTS].value is True:
             registered_at = min(registered_at or recorded.effective_at, recorded.effective_at)
     return Timeline(
@@ -119,7 +118,7 @@ def _noted(timeline: Timeline, recorded: Recorded, asserted: Mapping[str, Assert
         registered_by=timeline.registered_by or recorded.event_id,
         registered_at=registered_at,
         change_points=change_points,
-        schedule=tuple(sorted(instant for instant in to_come if instant > recorded.recorded_at)),
+        schedule=tuple(sorted([instant for instant in to_come if instant > recorded.recorded_at])),
         cancelled=cancelled,
         fields=fields,
         rows=timeline.rows,
@@ -136,11 +135,12 @@ def _spoken_of(fields: Fields, event_id: UUID) -> set[str]:
     return {field for field, said in fields.items() if any(a.event_id == event_id for a in said)}
 
 
-def _asserted(recorded: Recorded) -> dict[str, Assertion]:
-    """Return what the event asserts, by field; nothing where it cancels."""
-    at, until, position = recorded.effective_at, recorded.effective_until, recorded.position
-    said = assertions(recorded.event) if isinstance(recorded.event, EntityEvent) else {}
-    return {field: Assertion(value, at, until, position, recorded.event_id) for field, value in said.items()}
+def _asserted(timeline: Timeline, recorded: Recorded) -> dict[str, Assertion]:
+    """Return what the event asserts, by field; nothing where it cancels. Raises CannotFold where it cannot be next."""
+    at, until = recorded.effective_at, recorded.effective_until
+    position, event_id = recorded.position, recorded.event_id
+    said = assertions(_following(timeline, recorded))
+    return {field: Assertion(value, at, until, position, event_id) for field, value in said.items()}
 
 
 def _without(fields: Fields, event_id: UUID) -> Fields:
@@ -150,22 +150,22 @@ def _without(fields: Fields, event_id: UUID) -> Fields:
 def _touched(timeline: Timeline, event: Event, asserted: Mapping[str, Assertion]) -> list[str]:
     """Return the groups that an event speaks of, or one that it cancels did: entity first, then details by type."""
     fields = timeline.fields or {}
-    spoken_of = _spoken_of(fields, event.event_id) if isinstance(event, EventCancelled) else set(asserted)
+    spoken_of = _spoken_of(fields, event.event_id) if isinstance(event, EventCancelled) else asserted.keys()
     details = {field for field in spoken_of if field.startswith(DETAILS)}
     if EXISTS in spoken_of:
         details |= {field for field in (*fields, *timeline.rows) if field.startswith(DETAILS)}
     return [*([] if spoken_of.isdisjoint(columns(ENTITY)) else [ENTITY]), *sorted(details)]
 
 
-def _check_follows(timeline: Timeline, recorded: Recorded) -> None:
-    """Raise CannotFold where the event cannot come next."""
+def _following(timeline: Timeline, recorded: Recorded) -> EntityEvent:
+    """Return the event that comes next. Raises CannotFold where it cannot."""
     event, position = recorded.event, recorded.position
     if not isinstance(event, EntityEvent):
         raise CannotFold(position, f"{type(event).__name__} is no event of an entity")
     if recorded.version != timeline.version + 1:
         raise CannotFold(position, f"version {recorded.version} follows version {timeline.version}")
     if isinstance(event, EventSkipped):  # or what it names, which stands for one: nothing hangs on it
-        return
+        return event
     if isinstance(event, EntityRegistered) != (timeline.version == 0):
         raise CannotFold(position, "an entity is registered once, by its first event")
     if (
@@ -174,3 +174,4 @@ def _check_follows(timeline: Timeline, recorded: Recorded) -> None:
         and not stands(timeline.fields, event.event_id)
     ):
         raise CannotFold(position, f"it cancels {event.event_id}, of which nothing stands")
+    return event

@@ -5,10 +5,9 @@ Rows that stay true are left alone, an open row may be closed; what is true no m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -40,14 +39,15 @@ class Turn:
         self.entity_uid = entity_uid
         self.recorded = recorded
         self.changes: list[Change] = []
+        until = recorded.effective_until
         self._asserted = asserted
         self._fields = fields
-        self._ids = iter(range(recorded.position * ROWS_PER_EVENT, (recorded.position + 1) * ROWS_PER_EVENT))
+        self._end = until if isinstance(until, datetime) else None
+        self._made = 0
 
     def __call__(self, group: str, known: Rows) -> Rows:
         """Return the group's rows from now on. An event later than all that is asserted needs the open row alone."""
-        until = self.recorded.effective_until
-        is_unbounded = bool(self._asserted) and not isinstance(until, datetime)
+        is_unbounded = bool(self._asserted) and self._end is None
         last = known[-1] if known else None
         if is_unbounded and last and last.asserted_to and last.asserted_to < self.recorded.effective_at:
             return (*known[:-1], *self._go_on(group, last))
@@ -59,12 +59,12 @@ class Turn:
 
     def _begin(self, group: str) -> Rows:
         """Return the row that the first event alone makes of a group: what `_compare` comes to where nothing is yet."""
-        at, until = self.recorded.effective_at, self.recorded.effective_until
-        first, second = (self._asserted[field].value for field in (DISPLAY_NAME, ENTITY_TYPE))
-        if group != ENTITY:
-            first, second = group.removeprefix(DETAILS), self._asserted[group].value
-        end = until if isinstance(until, datetime) else None
-        return (self._open(group, Segment(at, end, (str(first), str(second))), at),)
+        if group == ENTITY:
+            content = str(self._asserted[DISPLAY_NAME].value), str(self._asserted[ENTITY_TYPE].value)
+        else:
+            content = group.removeprefix(DETAILS), str(self._asserted[group].value)
+        at = self.recorded.effective_at
+        return (self._open(group, Segment(at, self._end, content), at),)
 
     def _go_on(self, group: str, row: Row) -> Rows:
         """Return what an open row becomes: the same, asserted again, or closed, and perhaps another after it."""
@@ -77,13 +77,17 @@ class Turn:
 
     def _next_content(self, group: str, row: Row) -> Content | None:
         """Return what an open row's content becomes; None when the event ends it."""
-        said: dict[str, Value] = {field: a.value for field, a in self._asserted.items()}
-        if said.get(EXISTS) is False:
+        if self._said(EXISTS, known=True) is False:
             return None
         if isinstance(row, EntityVersion):
-            return str(said.get(DISPLAY_NAME, row.display_name)), str(said.get(ENTITY_TYPE, row.entity_type))
-        value = said.get(group, row.detail_value)
+            return str(self._said(DISPLAY_NAME, row.display_name)), str(self._said(ENTITY_TYPE, row.entity_type))
+        value = self._said(group, row.detail_value)
         return None if value is None else (row.detail_type, str(value))
+
+    def _said(self, field: str, known: Value) -> Value:
+        """Return what the event says of a field; what is known of it where it does not speak of it."""
+        assertion = self._asserted.get(field)
+        return known if assertion is None else assertion.value
 
     def _compare(self, group: str, known: Rows, fields: Fields) -> Rows:
         """Return the rows that say what the group's assertions say, and keep of the known ones what stays true."""
@@ -119,28 +123,28 @@ class Turn:
         return closed
 
     def _open(self, group: str, segment: Segment, last_asserted: datetime | None) -> Row:
-        row_id = next(self._ids, None)
-        if row_id is None:
-            raise CannotFold(self.recorded.position, f"it would make over {ROWS_PER_EVENT} rows")
-        position, recorded_at, is_open = self.recorded.position, self.recorded.recorded_at, segment.end is None
-        first, second = segment.content
-        make: Callable[..., Row] = (
-            partial(EntityVersion, display_name=first, entity_type=second, hashdiff=entity_hash(first, second))
+        position, recorded_at = self.recorded.position, self.recorded.recorded_at
+        start, end, (first, second) = segment
+        if self._made == ROWS_PER_EVENT:
+            raise CannotFold(position, f"it would make over {ROWS_PER_EVENT} rows")
+        told: dict[str, Any] = {
+            "id": position * ROWS_PER_EVENT + self._made,
+            "entity_uid": self.entity_uid,
+            "valid_from": start,
+            "valid_to": end,
+            "asserted_to": last_asserted if end is None else None,
+            "recorded_from_position": position,
+            "valid_to_known_position": None if end is None else position,
+            "created_at": recorded_at,
+            "updated_at": recorded_at,
+            "actor": self.recorded.metadata.actor,
+        }
+        row: Row = (
+            EntityVersion(display_name=first, entity_type=second, hashdiff=entity_hash(first, second), **told)
             if group == ENTITY
-            else partial(DetailVersion, detail_type=first, detail_value=second, hashdiff=detail_hash(first, second))
+            else DetailVersion(detail_type=first, detail_value=second, hashdiff=detail_hash(first, second), **told)
         )
-        row = make(
-            id=row_id,
-            entity_uid=self.entity_uid,
-            valid_from=segment.start,
-            valid_to=segment.end,
-            asserted_to=last_asserted if is_open else None,
-            recorded_from_position=position,
-            valid_to_known_position=None if is_open else position,
-            created_at=recorded_at,
-            updated_at=recorded_at,
-            actor=self.recorded.metadata.actor,
-        )
+        self._made += 1
         self.changes.append(Opened(row))
         return row
 

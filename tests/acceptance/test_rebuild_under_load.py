@@ -28,7 +28,7 @@ COMMANDS, READS = 50.0, 200.0
 CALM_SECONDS = 5.0
 PATIENCE_SECONDS = 900.0
 MOST_MEMORY = 300 * 1024
-"""What a rebuild may take, in KiB."""
+"""What each process of a rebuild may take, in KiB."""
 MOST_ADDED_LAG = 1.0
 
 
@@ -40,6 +40,15 @@ def resident(pid: int) -> int:
         return 0
     found = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
     return int(found[0]) if found else 0
+
+
+def largest(pid: int) -> int:
+    """Return how much memory a process has or one that it began, whichever has most, in KiB; 0 when it is gone."""
+    try:
+        begun = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        begun = []
+    return max(map(resident, [pid, *map(int, begun)]))
 
 
 def measured(command: str, database: str, folder: Path) -> tuple[int, str, list[int], float]:
@@ -57,7 +66,7 @@ def measured(command: str, database: str, folder: Path) -> tuple[int, str, list[
 
     def sample() -> None:
         while process.poll() is None:
-            memory.append(resident(process.pid))
+            memory.append(largest(process.pid))
             time.sleep(0.05)
 
     sampler = threading.Thread(target=sample)

@@ -20,18 +20,25 @@ Tell = Callable[[Progress], None]
 
 
 def done(
-    conninfo: str, kind: RunKind = "rebuild", tell: Tell = lambda _: None, entity: UUID | None = None, dsn: str = ""
+    conninfo: str,
+    kind: RunKind = "rebuild",
+    tell: Tell = lambda _: None,
+    entity: UUID | None = None,
+    dsn: str = "",
+    jobs: int | None = None,
 ) -> Outcome:
     """Do a run to its end."""
     dsn = own(dsn or Dsns(conninfo).of("project"))
     with psycopg.connect(dsn, autocommit=True) as connection:
         runs = Runs(connection, tell)
         runs.take()
-        return perform(connection, dsn, runs, runs.add(kind, "tests", entity))
+        return perform(connection, dsn, runs, runs.add(kind, "tests", entity), jobs)
 
 
-def rebuilt(conninfo: str, kind: RunKind = "rebuild", tell: Tell = lambda _: None, dsn: str = "") -> Rebuilt:
-    outcome = done(conninfo, kind, tell, dsn=dsn)
+def rebuilt(
+    conninfo: str, kind: RunKind = "rebuild", tell: Tell = lambda _: None, dsn: str = "", jobs: int | None = None
+) -> Rebuilt:
+    outcome = done(conninfo, kind, tell, dsn=dsn, jobs=jobs)
     assert isinstance(outcome, Rebuilt)
     return outcome
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from shared.core.assertions import pieces, value_at
 from shared.core.errors import NotForward
 from shared.core.events import EntityRevised, Recorded
 from shared.core.timeline import Timeline, fold
+from shared.core.turn import Rows, Turn
 from tests.given import UID
 from tests.histories import Believed, as_said, grid, histories, state_in_rows
 from tests.oracle_points import state
@@ -62,6 +64,21 @@ def test_the_open_rows_tell_all_that_is_later_than_them(history: Sequence[Record
                 assert same == changes
                 assert (seen.change_points, seen.schedule) == (after.change_points, after.schedule)
         timeline = after
+
+
+@given(histories())
+def test_the_short_ways_come_to_what_a_look_at_all_that_is_asserted_comes_to(history: Sequence[Recorded]) -> None:
+    class Comparing(Turn):
+        def __call__(self, group: str, known: Rows) -> Rows:
+            assert self._fields is not None
+            return self._compare(group, known, self._fields)
+
+    timeline = Timeline(entity_uid=UID)
+    for recorded in history:
+        with patch("shared.core.timeline.Turn", Comparing):
+            general = fold(timeline, recorded)
+        assert fold(timeline, recorded) == general
+        timeline, _ = general
 
 
 @given(histories(), st.sampled_from(grid()))

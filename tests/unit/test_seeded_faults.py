@@ -55,7 +55,7 @@ FAULTS = {
     "rows are joined over a gap": (SEGMENTS, "found[-1].end == start and ", ""),
     "an open row forgets an overlay's end": (SEGMENTS, "for instant in a.instants", "for instant in [a.effective_at]"),
     "the fast path is taken at the same instant": (TURN, "last.asserted_to < self", "last.asserted_to <= self"),
-    "the fast path is taken for an overlay": (TURN, "bool(self._asserted) and not isinstance(until, datetime)", "True"),
+    "the fast path is taken for an overlay": (TURN, "bool(self._asserted) and self._end is None", "True"),
     "a first assertion has no bound": (TURN, "end = until if isinstance(until, datetime) else None", "end = None"),
     "a row is closed that was never open": (TURN, "if row.valid_to is None and segment.end", "if segment.end"),
     "an open row is superseded where it might be closed": (
@@ -81,8 +81,8 @@ FAULTS = {
     ),
     "an overlay's end is not scheduled": (
         TIMELINE,
-        "for a in asserted.values() for instant in a.instants]",
-        "for a in asserted.values() for instant in [a.effective_at]]",
+        "new = instants(recorded.effective_at, recorded.effective_until)",
+        "new = (recorded.effective_at,)",
     ),
     "existence moves no detail": (TIMELINE, "if EXISTS in spoken_of:", "if not spoken_of:"),
 }
