@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from db.queries import statement
 from projector.clock import Outlook, count_flipped, flip_current, look_ahead, settled
@@ -49,14 +50,15 @@ class Projection:
         clock_at: datetime,
         generation: int,
         parked_streams: set[str],
-        due_at: datetime | None,
+        outlook: Outlook,
     ) -> None:
         self._connection = connection
         self.position = position
         self._clock_at = clock_at
         self._generation = generation
         self._parked_streams = parked_streams
-        self._due_at = due_at
+        self._outlook = perf_counter(), outlook
+        self._due_at = outlook.due_at
         self._memory = Memory()
         self._ahead: Folding | None = None
 
@@ -70,8 +72,7 @@ class Projection:
         cursor = await connection.execute(statement("projector/read_parked_streams"))
         parked_streams = {stream for (stream,) in await cursor.fetchall()}
         position, clock_at, generation = row
-        due_at = (await look_ahead(connection)).due_at
-        return cls(connection, position, clock_at, generation, parked_streams, due_at)
+        return cls(connection, position, clock_at, generation, parked_streams, await look_ahead(connection))
 
     async def advance(self, limit: int) -> Batch | None:
         """Fold up to `limit` more events; None when there are none. Raises Fenced, and leaves nothing half done.
@@ -116,11 +117,18 @@ class Projection:
         await batch.begin(self._connection, self._memory, unwritten, after)
         return batch
 
-    async def look_ahead(self) -> Outlook:
-        """Return what is to come; due_at, which a batch goes by, may have been too early since rows were superseded."""
-        outlook = await look_ahead(self._connection)
-        self._due_at = outlook.due_at
-        return outlook
+    async def look_ahead(self, seconds: float = 0) -> Outlook:
+        """Return what is to come; due_at, which a batch goes by, may have been too early since rows were superseded.
+
+        What was seen up to so many seconds ago will do, unless a batch has changed when something falls due.
+        """
+        looked_at, outlook = self._outlook
+        passed = perf_counter() - looked_at
+        if passed < seconds and outlook.due_at == self._due_at:
+            return outlook.after(passed)
+        self._outlook = perf_counter(), await look_ahead(self._connection)
+        self._due_at = self._outlook[1].due_at
+        return self._outlook[1]
 
     async def fall_due(self) -> int:
         """Let what fell due become current, and return how many rows changed. Raises Fenced."""
@@ -136,6 +144,8 @@ class Projection:
             return False
         async with self._behind_fence("projector/move_settled", {"settled_at": settled_at}):
             await self._notify(self.position)
+        looked_at, outlook = self._outlook
+        self._outlook = looked_at, replace(outlook, is_unsettled=False)
         return True
 
     async def _write(self, batch: Folding, ahead: Folding | None) -> int:
@@ -164,27 +174,35 @@ class Projection:
     async def _foresee(self, writes: Writes) -> None:
         """Keep in mind when a row next begins or ceases to be current, now that these were written."""
         if self._due_at is not None and self._due_at <= self._clock_at:
-            self._due_at = (await look_ahead(self._connection)).due_at
+            await self.look_ahead()
         instants = (i for i in (self._due_at, *writes.instants()) if i is not None and i > self._clock_at)
         self._due_at = min(instants, default=None)
 
     @asynccontextmanager
     async def _behind_fence(self, name: str, parameters: dict[str, Any]) -> AsyncIterator[None]:
-        """Give a transaction whose first statement is the fence, all of it sent at once. Raises Fenced."""
+        """Give a transaction whose first statement is the fence. Raises Fenced.
+
+        It takes two round trips, however many statements: all of them at once, and its end when the fence was passed.
+        `connection.transaction()` would take two more.
+        """
         expected = {"expected": self.position, "generation": self._generation}
-        async with self._connection.pipeline() as pipeline, self._connection.transaction():
-            fence = await self._connection.execute(statement(name), {**expected, **parameters}, prepare=True)
-            yield
-            try:
-                await pipeline.sync()
-            except psycopg.Error:
-                if fence.rowcount == 0:  # then it ran into what another projector wrote
-                    raise Fenced from None
-                raise
-            row = await fence.fetchone()
-            if row is None:
-                raise Fenced
-        (self._clock_at,) = row
+        try:
+            async with self._connection.pipeline() as pipeline:
+                await self._connection.execute("BEGIN")
+                fence = await self._connection.execute(statement(name), {**expected, **parameters}, prepare=True)
+                yield
+                try:
+                    await pipeline.sync()
+                finally:
+                    if fence.rowcount == 0:  # then others ran into what another projector wrote
+                        raise Fenced
+                clocks = await fence.fetchall()
+                await self._connection.execute("COMMIT")
+        except BaseException:
+            if not self._connection.closed:
+                await self._connection.rollback()
+            raise
+        ((self._clock_at,),) = clocks
 
     async def _notify(self, position: int) -> None:
         await self._connection.execute(statement("projector/notify_projected"), {"position": position}, prepare=True)

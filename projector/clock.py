@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from db.queries import statement
 
@@ -24,6 +25,10 @@ class Outlook(Struct, frozen=True):
     due_at: datetime | None
     seconds: float | None
     is_unsettled: bool
+
+    def after(self, seconds: float) -> Outlook:
+        """Return the same so many seconds later."""
+        return self if self.seconds is None else replace(self, seconds=self.seconds - seconds)
 
 
 async def look_ahead(connection: Connection) -> Outlook:

@@ -122,7 +122,7 @@ class Worker:
             await asyncio.gather(listener, requested, return_exceptions=True)
 
     async def _advance(self, projection: Projection) -> bool:
-        """Fold one batch and log it; False when there was nothing to fold."""
+        """Fold one batch and log it; say whether there may be more, of which no notification is to come."""
         started = perf_counter()
         batch = await projection.advance(self._batch_events)
         if batch is None:
@@ -135,11 +135,11 @@ class Worker:
             parked=batch.parked,
             ms=round((perf_counter() - started) * 1000, 2),
         )
-        return True
+        return batch.events >= self._batch_events
 
     async def _pass_time(self, projection: Projection, wake: Wake) -> float:
         """Let what fell due become current, settle where it is time, and return how long nothing has to be done."""
-        outlook = await projection.look_ahead()
+        outlook = await projection.look_ahead(self._poll_seconds)
         if outlook.seconds is not None and outlook.seconds <= 0:
             _tell_flipped(await projection.fall_due())
             outlook = await projection.look_ahead()
