@@ -1,4 +1,4 @@
-"""A crash of the server may take back what the projector committed last, rows and checkpoint together: the log has it."""
+"""A crash of the server may take back what the projector committed last; rows and checkpoint go together."""
 
 from __future__ import annotations
 
