@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from db.queries import statement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from db.pool import Connection
+
+Cursor = psycopg.AsyncCursor[tuple[Any, ...]]
 
 
 class Outlook(Struct, frozen=True):
@@ -21,6 +26,10 @@ class Outlook(Struct, frozen=True):
     seconds: float | None
     is_unsettled: bool
 
+    def after(self, seconds: float) -> Outlook:
+        """Return the same so many seconds later."""
+        return self if self.seconds is None else replace(self, seconds=self.seconds - seconds)
+
 
 async def look_ahead(connection: Connection) -> Outlook:
     """Return what is to come, as the database's clock has it."""
@@ -29,18 +38,19 @@ async def look_ahead(connection: Connection) -> Outlook:
     return Outlook(None, None, is_unsettled=False) if row is None else Outlook(*row)
 
 
-async def flip_current(connection: Connection, after: datetime, clock: datetime) -> int:
-    """Bring is_current from one instant to a later one, in the caller's transaction; return how many rows changed.
+async def flip_current(connection: Connection, after: datetime) -> list[Cursor]:
+    """Bring is_current from one instant to the clock of the checkpoint, in the caller's transaction.
 
-    They are cleared before others are set: only one row of a group may be current at a time.
+    Rows are cleared before others are set: only one row of a group may be current at a time. Returns what
+    `count_flipped` counts, once it is there.
     """
-    flipped = 0
-    parameters = {"after": after, "clock": clock}
-    for name in ("projector/clear_current", "projector/set_current"):
-        cursor = await connection.execute(statement(name), parameters, prepare=True)
-        row = await cursor.fetchone()
-        flipped += row[0] if row else 0
-    return flipped
+    names = ("projector/clear_current", "projector/set_current")
+    return [await connection.execute(statement(name), {"after": after}, prepare=True) for name in names]
+
+
+async def count_flipped(flips: Sequence[Cursor]) -> int:
+    """Return how many rows became current, or ceased to be."""
+    return sum([row[0] for cursor in flips if (row := await cursor.fetchone())])
 
 
 async def settled(connection: Connection, position: int) -> datetime | None:

@@ -44,14 +44,14 @@ async def refold_stream(connection: Connection, stream: str) -> Refolded | None:
         found = await cursor.fetchone()
         if found is None:
             return None
-        position, clock = found
+        (position,) = found
         events = connection.cursor(binary=True)
         await events.execute(statement("projector/read_streams"), {"streams": [stream], "up_to": position})
         rows = await events.fetchall()
         writes = Writes()
         writes.forget(stream)
         fold_stream(stream, rows, writes)
-        await writes.apply(connection, clock)
+        await writes.apply(connection)
         await connection.execute(statement("projector/notify_projected"), {"position": position})
     if not rows:
         return None

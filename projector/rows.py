@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
@@ -111,8 +112,8 @@ class Writes:
         self.forgotten.add(stream)
         self.parked_streams.discard(stream)
 
-    async def apply(self, connection: Connection, clock: datetime) -> None:
-        """Write everything inside the caller's transaction, is_current as of the clock.
+    async def apply(self, connection: Connection) -> None:
+        """Write everything inside the caller's transaction, is_current as of the checkpoint's clock.
 
         Rows are superseded before others close, and close before others open, so that no two of a group overlap or are
         current at a time.
@@ -126,11 +127,10 @@ class Writes:
             await _execute(connection, f"projector/supersede_{kind}_rows", rows, (*SUPERSEDED, *said), more)
         for kind, (cls, _) in KINDS.items():
             rows = [row for row in self.updated.values() if isinstance(row, cls)]
-            await _execute(connection, f"projector/update_{kind}_rows", rows, UPDATED, {"clock": clock})
+            await _execute(connection, f"projector/update_{kind}_rows", rows, UPDATED)
         for kind, (cls, said) in KINDS.items():
             rows = [row for row in self.opened.values() if isinstance(row, cls)]
-            with_names = {"clock": clock, **_search_names(rows)}
-            await _execute(connection, f"projector/insert_{kind}_rows", rows, (*OPENED, *said), with_names)
+            await _execute(connection, f"projector/insert_{kind}_rows", rows, (*OPENED, *said), _search_names(rows))
         schedules = {"schedule": [as_array(timeline.schedule) for timeline in self.heads.values()]}
         await _execute(connection, "projector/upsert_heads", self.heads.values(), HEAD, schedules)
         await _execute(connection, "projector/insert_audit_entries", self.audit, AuditEntry.__struct_fields__)
@@ -182,7 +182,7 @@ async def _execute(
     """
     listed = list(rows)
     if listed:
-        columns = {field: [getattr(row, field) for row in listed] for field in fields}
+        columns = dict(zip(fields, map(list, zip(*map(attrgetter(*fields), listed), strict=True)), strict=True))
         await connection.execute(statement(name), {**columns, **(more or {})}, prepare=True)
 
 

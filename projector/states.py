@@ -1,12 +1,14 @@
-"""What is known of the entities that a batch touches: from their open rows where these suffice, else from the log."""
+"""What is known of the entities of a batch: from memory, from their open rows where these suffice, or from the log."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Container, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
 from uuid import UUID
 
+from msgspec.structs import replace
 from psycopg.rows import class_row
 
 from db.queries import statement
@@ -22,27 +24,93 @@ from shared.core.turn import Rows
 if TYPE_CHECKING:
     from db.pool import Connection
 
+KEPT = 5000
+"""How many entities are kept in memory; a batch that has more is kept as a whole, until the next one."""
+KEPT_VERSIONS = 64
+"""An entity with more versions is kept with its open rows alone: memory does not follow the history of one."""
 
-async def from_rows(connection: Connection, events: Mapping[UUID, Sequence[Recorded]]) -> dict[UUID, Timeline]:
-    """Return the entities whose open rows may say enough: new ones, and those whose events only revise.
 
-    To fold what an open row does not tell raises NotForward.
+class Memory:
+    """The entities that were folded last, as they are in the tables once the last batch is written.
+
+    A projection has one, and forgets all of it where a batch fails: somebody may have changed rows beside it.
     """
-    found = {uid: Timeline(entity_uid=uid) for uid, batch in events.items() if _is_new(batch)}
-    wanted = {uid: _details(batch) for uid, batch in events.items() if uid not in found and _only_revised(batch)}
-    if not wanted:
+
+    def __init__(self) -> None:
+        self._known: dict[UUID, Timeline] = {}
+
+    def get(self, uid: UUID) -> Timeline | None:
+        """Return an entity; where its `fields` are None, with the open rows of some of its groups alone."""
+        return self._known.get(uid)
+
+    def keep(self, timelines: Mapping[UUID, Timeline]) -> None:
+        """Keep all of these, and of those before them the last."""
+        for uid, timeline in timelines.items():
+            self._known.pop(uid, None)
+            self._known[uid] = _what_is_open(timeline) if timeline.version > KEPT_VERSIONS else timeline
+        for uid in list(islice(self._known, max(0, len(self._known) - max(KEPT, len(timelines))))):
+            del self._known[uid]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known.clear()
+
+
+async def find(
+    connection: Connection,
+    events: Mapping[UUID, Sequence[Recorded]],
+    memory: Memory,
+    unwritten: Container[UUID],
+    up_to: int,
+) -> dict[UUID, Timeline]:
+    """Return the entities of some events as they are before these, as far as that can be told by now.
+
+    New ones, and those in memory as a whole, take no question. The open rows may say enough of those whose events only
+    revise; to fold what they do not tell raises NotForward. All others come from the log up to a position, but for what
+    cannot be folded up to there, and for the `unwritten`, whose rows are not in the tables yet.
+    """
+    found: dict[UUID, Timeline] = {}
+    revised: dict[UUID, Timeline | None] = {}
+    others: list[UUID] = []
+    for uid, batch in events.items():
+        known = Timeline(entity_uid=uid) if _is_new(batch) else memory.get(uid)
+        if known is not None and known.fields is not None:
+            found[uid] = known
+        elif _only_revised(batch):
+            revised[uid] = known
+        elif uid not in unwritten:
+            others.append(uid)
+    if revised:
+        found |= await _from_rows(connection, revised, {uid: _details(events[uid]) for uid in revised})
+    if others:
+        recalled, failed = await from_log(connection, others, up_to)
+        found |= {uid: timeline for uid, timeline in recalled.items() if uid not in failed}
+    return found
+
+
+async def _from_rows(
+    connection: Connection, known: Mapping[UUID, Timeline | None], details: Mapping[UUID, Collection[str]]
+) -> dict[UUID, Timeline]:
+    """Return entities with the open rows of the entity and of some details, and ask for those that are not known."""
+    found = {uid: timeline for uid, timeline in known.items() if timeline is not None}
+    uids = [uid for uid in known if uid not in found]
+    pairs = [
+        (uid, code)
+        for uid, codes in details.items()
+        for code in codes
+        if uid not in found or DETAILS + code not in found[uid].rows
+    ]
+    if not uids and not pairs:
         return found
-    uids: dict[str, Any] = {"uids": list(wanted)}
-    pairs = [(uid, code) for uid, codes in wanted.items() for code in codes]
     async with connection.pipeline():
         heads = connection.cursor(binary=True)
-        await heads.execute(statement("projector/read_heads"), uids, prepare=True)
+        await heads.execute(statement("projector/read_heads"), {"uids": uids}, prepare=True)
         entities = connection.cursor(binary=True, row_factory=class_row(EntityVersion))
-        await entities.execute(statement("projector/read_open_entities"), uids, prepare=True)
-        details = connection.cursor(binary=True, row_factory=class_row(DetailVersion))
+        await entities.execute(statement("projector/read_open_entities"), {"uids": uids}, prepare=True)
+        open_details = connection.cursor(binary=True, row_factory=class_row(DetailVersion))
         parameters = {"uids": [uid for uid, _ in pairs], "codes": [code for _, code in pairs]}
-        await details.execute(statement("projector/read_open_details"), parameters, prepare=True)
-    rows = _by_group([*await entities.fetchall(), *await details.fetchall()])
+        await open_details.execute(statement("projector/read_open_details"), parameters, prepare=True)
+    rows = _by_group([*await entities.fetchall(), *await open_details.fetchall()])
     for uid, version, last_event_id, last_position, change_points, registered_at, schedule in await heads.fetchall():
         found[uid] = Timeline(
             entity_uid=uid,
@@ -53,9 +121,8 @@ async def from_rows(connection: Connection, events: Mapping[UUID, Sequence[Recor
             registered_at=registered_at,
             schedule=tuple(schedule),
             fields=None,
-            rows=rows[uid],
         )
-    return found
+    return {uid: replace(timeline, rows={**timeline.rows, **rows[uid]}) for uid, timeline in found.items()}
 
 
 async def from_log(
@@ -94,6 +161,11 @@ def _by_group(rows: Sequence[Row]) -> Mapping[UUID, Mapping[str, Rows]]:
         group = ENTITY if isinstance(row, EntityVersion) else DETAILS + row.detail_type
         found[row.entity_uid][group] = (*found[row.entity_uid].get(group, ()), row)
     return found
+
+
+def _what_is_open(timeline: Timeline) -> Timeline:
+    """Return the last row of each group of an entity alone: that does not grow with its history."""
+    return replace(timeline, fields=None, rows={group: rows[-1:] for group, rows in timeline.rows.items()})
 
 
 def _is_new(batch: Sequence[Recorded]) -> bool:

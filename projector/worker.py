@@ -30,6 +30,11 @@ BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 FENCED_SECONDS = 0.1
 """How long a projector stands still before it begins anew: a read that meets two sets of tables finds them equal."""
 PROOF_SECONDS = 2.0
+PACE_SECONDS = 0.005
+"""How long after the start of a batch of several events the next one starts: where many are written, they go together.
+
+A batch costs as much as several of its events. Who waits for a single event does not wait for this.
+"""
 UNSETTLED_SECONDS = 0.1
 """How long to wait before settling is tried again where somebody was appending."""
 
@@ -58,6 +63,7 @@ class Worker:
         self._batch_events = batch_events
         self._stopping = asyncio.Event()
         self._failures = 0
+        self._next_at = 0.0
 
     def stop(self) -> None:
         """Let the loop end after the batch it is in."""
@@ -116,17 +122,19 @@ class Worker:
                     continue
                 self._failures = 0
                 await self._wait(wake, listener, seconds)
+                await asyncio.sleep(max(0, self._next_at - perf_counter()))
         finally:
             listener.cancel()
             requested.cancel()
             await asyncio.gather(listener, requested, return_exceptions=True)
 
     async def _advance(self, projection: Projection) -> bool:
-        """Fold one batch and log it; False when there was nothing to fold."""
+        """Fold one batch and log it; say whether there may be more, of which no notification is to come."""
         started = perf_counter()
         batch = await projection.advance(self._batch_events)
         if batch is None:
             return False
+        self._next_at = started + PACE_SECONDS if batch.events > 1 else 0
         _tell_flipped(batch.flipped)
         log.info(
             "projected",
@@ -135,11 +143,11 @@ class Worker:
             parked=batch.parked,
             ms=round((perf_counter() - started) * 1000, 2),
         )
-        return True
+        return batch.events >= self._batch_events
 
     async def _pass_time(self, projection: Projection, wake: Wake) -> float:
         """Let what fell due become current, settle where it is time, and return how long nothing has to be done."""
-        outlook = await projection.look_ahead()
+        outlook = await projection.look_ahead(self._poll_seconds)
         if outlook.seconds is not None and outlook.seconds <= 0:
             _tell_flipped(await projection.fall_due())
             outlook = await projection.look_ahead()

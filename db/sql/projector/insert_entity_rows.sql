@@ -1,10 +1,11 @@
--- Open entity rows; called by projector/rows.py after the rows before them were closed or superseded.
+-- Open entity rows; called by projector/rows.py after the rows before them were closed or superseded,
+-- behind the fence: is_current is as of the checkpoint's clock.
 INSERT INTO entity_version (
     id, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, is_current, asserted_to,
     recorded_from_position, valid_to_known_position, created_at, updated_at, actor, search_name
 )
 SELECT t.id, t.entity_uid, t.display_name, t.entity_type, t.hashdiff, t.valid_from, t.valid_to,
-       t.valid_from <= %(clock)s::timestamptz AND coalesce(t.valid_to > %(clock)s::timestamptz, true), t.asserted_to,
+       t.valid_from <= c.clock_at AND coalesce(t.valid_to > c.clock_at, true), t.asserted_to,
        t.recorded_from_position, t.valid_to_known_position, t.created_at, t.updated_at, t.actor,
        t.search_name
 FROM unnest(
@@ -15,4 +16,5 @@ FROM unnest(
 ) AS t (
     id, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, asserted_to, recorded_from_position,
     valid_to_known_position, created_at, updated_at, actor, search_name
-)
+), checkpoint AS c
+WHERE c.name = 'read_model'
