@@ -56,7 +56,10 @@ WITH named AS (
 SELECT c.position, c.now AS as_of,
        (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
        c.now,
-       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM flagged) + (SELECT count(*) FROM due) END AS count,
+       CASE WHEN NOT %(counted)s::boolean THEN NULL
+            WHEN num_nonnulls(%(pattern)s::text, %(external_id)s::text, %(detail_hash)s::text) = 0
+            THEN (SELECT entities_at(now, %(type)s::text) FROM moment)
+            ELSE (SELECT count(*) FROM flagged) + (SELECT count(*) FROM due) END AS count,
        CASE WHEN %(type)s::text IS NOT NULL
                  AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'
             WHEN %(detail_type)s::text IS NOT NULL
