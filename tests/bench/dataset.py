@@ -18,7 +18,7 @@ from psycopg import sql
 MADE = """
 CREATE TEMPORARY TABLE made ON COMMIT DROP AS
 SELECT n, md5(%(seed)s || ' ' || n)::uuid AS uid, n %% 10 AS kind,
-       CASE WHEN n %% 20 = 7 THEN 'INSTITUTION' ELSE 'PERSON' END AS type,
+       CASE WHEN hashint8extended(n, %(seed)s + 7) %% 20 = 0 THEN 'INSTITUTION' ELSE 'PERSON' END AS type,
        given || ' ' || family || ' ' || n AS name, given || ' ' || other || ' ' || n AS late_name,
        given || ' ' || other || '-' || family || ' ' || n AS new_name,
        lower(given) || '.' || lower(family) || n || '@example.com' AS email,

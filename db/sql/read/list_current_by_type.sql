@@ -5,11 +5,13 @@ WITH moment AS MATERIALIZED (
 ), due_details AS MATERIALIZED (
     SELECT v.* FROM entity_detail_version v, moment
     WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
+      AND created_at < valid_from -- as whatever begins after the clock, and an index has just these
 ), due AS (
     SELECT id, entity_uid, valid_from
     FROM entity_version, moment
     WHERE NOT is_current AND entity_type = %(type)s::text
       AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
+      AND created_at < valid_from
 ), place AS (
     SELECT id FROM (
         (SELECT id, entity_uid, valid_from
