@@ -29,6 +29,3 @@ CREATE INDEX entity_version_superseded_starts ON read_model.entity_version_super
 -- What was still believed at a position of late is little, however much was superseded before.
 CREATE INDEX entity_version_superseded_until ON read_model.entity_version_superseded (recorded_to_position);
 CREATE INDEX entity_detail_version_superseded_hash ON read_model.entity_detail_version_superseded (hashdiff);
-
--- Operations of which there were none of late.
-CREATE INDEX audit_entry_by_operation ON read_model.audit_entry (operation, audit_id DESC);
