@@ -152,11 +152,6 @@ class Filters(Struct, frozen=True, kw_only=True):
         """Whether it is the plain list, or that of one type."""
         return self.q is None and self.detail is None and self.keys == ALL_KEYS and self.order == "-valid_from"
 
-    @property
-    def only_type_by_uid(self) -> bool:
-        """Whether it is all of them, or all of one type, by uid."""
-        return self.q is None and self.detail is None and self.keys == ALL_KEYS and self.order == "entity_uid"
-
     def params(self) -> dict[str, Any]:
         """Return the parameters that the statements take."""
         return {

@@ -10,7 +10,7 @@ WITH named AS (
     WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
       AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz)
 ), place AS (
-    SELECT id, row_number() OVER () AS place FROM (
+    SELECT id, CASE WHEN %(backward)s::boolean THEN -1 ELSE 1 END * row_number() OVER () AS place FROM (
         SELECT id FROM (
             (SELECT e.id, e.entity_uid, e.valid_from, e.search_name
              FROM entity_version e
