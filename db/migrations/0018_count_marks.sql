@@ -13,10 +13,14 @@ CREATE TABLE read_model.count_mark (
 CREATE FUNCTION read_model.entities_at(instant timestamptz, of_type text) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT m.net
-           + (SELECT count(*) FROM read_model.entity_version v
-              WHERE v.valid_from > m.upto AND v.valid_from <= instant AND (of_type IS NULL OR v.entity_type = of_type))
-           - (SELECT count(*) FROM read_model.entity_version v
-              WHERE v.valid_to > m.upto AND v.valid_to <= instant AND (of_type IS NULL OR v.entity_type = of_type))
+           + (SELECT count(*) FROM (
+                  SELECT v.entity_type FROM read_model.entity_version v
+                  WHERE v.valid_from > m.upto AND v.valid_from <= instant OFFSET 0) began
+              WHERE of_type IS NULL OR began.entity_type = of_type)
+           - (SELECT count(*) FROM (
+                  SELECT v.entity_type FROM read_model.entity_version v
+                  WHERE v.valid_to > m.upto AND v.valid_to <= instant OFFSET 0) ended -- few, whatever the type
+              WHERE of_type IS NULL OR ended.entity_type = of_type)
     FROM (SELECT (SELECT coalesce(sum(c.net), 0) FROM read_model.count_mark c
                   WHERE c.entity_type = coalesce(of_type, '') AND c.upto <= instant) AS net,
                  coalesce((SELECT max(c.upto) FROM read_model.count_mark c

@@ -24,8 +24,44 @@ CREATE INDEX entity_version_current ON read_model.entity_version (valid_from DES
 CREATE INDEX entity_version_current_by_type ON read_model.entity_version (entity_type, valid_from DESC, entity_uid)
     INCLUDE (valid_to, id) WHERE is_current;
 CREATE INDEX entity_version_starts ON read_model.entity_version (valid_from DESC, entity_uid) INCLUDE (valid_to, id);
+CREATE INDEX entity_version_starts_by_type ON read_model.entity_version (entity_type, valid_from DESC, entity_uid)
+    INCLUDE (valid_to, id);
 CREATE INDEX entity_version_superseded_starts ON read_model.entity_version_superseded (valid_from DESC, entity_uid);
 
 -- What was still believed at a position of late is little, however much was superseded before.
 CREATE INDEX entity_version_superseded_until ON read_model.entity_version_superseded (recorded_to_position);
 CREATE INDEX entity_detail_version_superseded_hash ON read_model.entity_detail_version_superseded (hashdiff);
+
+-- Scans that an index alone answers need pages that are marked as visible to all, and the planner needs to know how far the
+-- tables have grown: both after one change of fifty, where PostgreSQL would wait for one of five or ten. Rows that never
+-- change are frozen the first time they are looked at, and the old part of a large table never again.
+ALTER TABLE log.event SET (
+    autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02, autovacuum_freeze_min_age = 0
+);
+ALTER TABLE read_model.audit_entry SET (
+    autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02, autovacuum_freeze_min_age = 0
+);
+ALTER TABLE read_model.entity_version SET (
+    autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_analyze_scale_factor = 0.02
+);
+ALTER TABLE read_model.entity_detail_version SET (
+    autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_analyze_scale_factor = 0.02
+);
+
+-- Receipts are found by age through the blocks they were written to, about in that order: an index of a few pages.
+CREATE INDEX command_receipt_by_time ON log.command_receipt USING brin (recorded_at);
+
+-- Forget the receipts of before an instant, and return how many these were: a request that is repeated after that is a new
+-- one. What is younger than a day stays.
+CREATE FUNCTION log.forget_receipts(before timestamptz) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    forgotten bigint;
+BEGIN
+    DELETE FROM log.command_receipt r WHERE r.recorded_at < least(before, now() - interval '1 day');
+    GET DIAGNOSTICS forgotten = ROW_COUNT;
+    RETURN forgotten;
+END $$;
+REVOKE ALL ON FUNCTION log.forget_receipts FROM PUBLIC;

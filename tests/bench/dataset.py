@@ -3,9 +3,9 @@
 The rows are synthetic at every size, made beside the events they stand for and not by folding them, which would take a
 hundred times as long. That both agree is proved on a small one, by `verify` (tests/integration/test_dataset.py).
 
-Of ten entities, two were revised and then corrected in between (so a row of each is superseded), three got another name,
-three another e-mail address, one was retired, one is as it was registered. All have three details; one of twenty is an
-INSTITUTION. They began over eight years, in an order that has nothing to do with that of the log.
+Of ten entities, two were revised and then corrected in between (so a row of each is superseded), three got another
+name, three another e-mail address, one was retired, one is as it was registered. All have three details; one of twenty
+is an INSTITUTION. They began over eight years, in an order that has nothing to do with that of the log.
 """
 
 from __future__ import annotations
@@ -23,25 +23,26 @@ SELECT n, md5(%(seed)s || ' ' || n)::uuid AS uid, n %% 10 AS kind,
        given || ' ' || other || '-' || family || ' ' || n AS new_name,
        lower(given) || '.' || lower(family) || n || '@example.com' AS email,
        lower(given) || '.' || lower(other) || n || '@example.org' AS new_email,
-       '+1-202-' || lpad((n %% 10000000)::text, 7, '0') AS phone, n %% 900 || ' Market St, ' || family || 'ville' AS address,
+       '+1-202-' || lpad((n %% 10000000)::text, 7, '0') AS phone,
+       n %% 900 || ' Market St, ' || family || 'ville' AS address,
        began, began + 0.3 * lasted AS late, began + lasted AS changed,
        6 + n AS first, 6 + %(entities)s + n - (n + 2) / 10 AS second,
        6 + 2 * %(entities)s - (%(entities)s + 2) / 10 + n / 10 + (n + 9) / 10 AS third
 FROM (
     SELECT n, given[1 + abs(hashint8extended(n, %(seed)s + 1) %% 32)] AS given,
            family[1 + abs(hashint8extended(n, %(seed)s + 2) %% 32)] AS family,
-           family[1 + (abs(hashint8extended(n, %(seed)s + 2) %% 32) + 1 + abs(hashint8extended(n, %(seed)s + 3) %% 31)) %% 32]
-               AS other,
+           family[1 + (abs(hashint8extended(n, %(seed)s + 2) %% 32) + 1
+                       + abs(hashint8extended(n, %(seed)s + 3) %% 31)) %% 32] AS other,
            date_trunc('second', timestamptz '2014-01-01 00:00+00'
                + (abs(hashint8extended(n, %(seed)s + 4)) %% 2922) * interval '1 day'
                + (abs(hashint8extended(n, %(seed)s + 5)) %% 86400) * interval '1 second') AS began,
            (10 + abs(hashint8extended(n, %(seed)s + 6)) %% 500) * interval '1 day' AS lasted
     FROM generate_series(1::bigint, %(entities)s) n,
-         string_to_array('Ada Alan Alice Anna Ben Bruce Carl Clara Clark Dana David Diana Edgar Ella Emma Eric Fay Frank'
-                         ' Grace Hugo Ida Jane John Karl Lea Lois Maria Nora Otto Paula Tony Vera', ' ') given,
-         string_to_array('Abel Baker Berg Bloom Carter Cole Danvers Doe Ellis Fischer Ford Gray Hale Hill Hopper Hunt Jones'
-                         ' Kent Kowalski Lane Lang Lovelace Miller Moore Parker Rossi Smith Stark Stone Turing Wayne Wood',
-                         ' ') family
+         string_to_array('Ada Alan Alice Anna Ben Bruce Carl Clara Clark Dana David Diana Edgar Ella Emma Eric Fay'
+                         ' Frank Grace Hugo Ida Jane John Karl Lea Lois Maria Nora Otto Paula Tony Vera', ' ') given,
+         string_to_array('Abel Baker Berg Bloom Carter Cole Danvers Doe Ellis Fischer Ford Gray Hale Hill Hopper Hunt'
+                         ' Jones Kent Kowalski Lane Lang Lovelace Miller Moore Parker Rossi Smith Stark Stone Turing'
+                         ' Wayne Wood', ' ') family
 ) AS drawn
 """
 EVENTS = """
@@ -53,10 +54,11 @@ SELECT position, md5('event ' || position || ' ' || %(seed)s)::uuid AS event_id,
        md5('command ' || position || ' ' || %(seed)s)::uuid AS command_id,
        'user_' || position %% 100 AS actor, 'request-' || position AS request_id
 FROM (
-    SELECT n AS position, 'registry' AS stream, n::integer AS version, 'TypeRegistered' AS type, NULL::timestamptz AS effective_at,
+    SELECT n AS position, 'registry' AS stream, n::integer AS version, 'TypeRegistered' AS type,
+           NULL::timestamptz AS effective_at,
            format('{"code":"%%s","description":"","kind":"%%s","name":"%%s"}', code, kind, initcap(code)) AS data
-    FROM (VALUES (1, 'entity', 'PERSON'), (2, 'entity', 'INSTITUTION'), (3, 'detail', 'ADDRESS'), (4, 'detail', 'EMAIL'),
-                 (5, 'detail', 'PHONE'), (6, 'detail', 'WEBSITE')) AS t (n, kind, code)
+    FROM (VALUES (1, 'entity', 'PERSON'), (2, 'entity', 'INSTITUTION'), (3, 'detail', 'ADDRESS'),
+                 (4, 'detail', 'EMAIL'), (5, 'detail', 'PHONE'), (6, 'detail', 'WEBSITE')) AS t (n, kind, code)
     UNION ALL
     SELECT first, 'entity:' || uid, 1, 'EntityRegistered', began, format(
                '{"details":{"ADDRESS":"%%s","EMAIL":"%%s","PHONE":"%%s"},"display_name":"%%s","entity_type":"%%s"}',
@@ -73,7 +75,8 @@ FROM (
 ) AS event
 """
 CHAIN = """
-CREATE FUNCTION pg_temp.chain() RETURNS TABLE (at bigint, metadata text, digest bytea, link bytea) LANGUAGE plpgsql AS $$
+CREATE FUNCTION pg_temp.chain() RETURNS TABLE (at bigint, metadata text, digest bytea, link bytea)
+LANGUAGE plpgsql AS $$
 DECLARE
     e told;
 BEGIN
@@ -103,8 +106,8 @@ INSERT INTO read_model.entity_version (
 )
 SELECT v.at * 65536 + ordinal, uid, v.name, m.type,
        encode(sha256(convert_to(length(v.name) || ':' || v.name || length(m.type) || ':' || m.type, 'UTF8')), 'hex'),
-       v.since, v.until, v.until IS NULL, CASE WHEN v.until IS NULL THEN greatest(v.since, v.asserted) END, v.at, v.told,
-       e.recorded_at, coalesce(u.recorded_at, e.recorded_at), e.actor, lower(v.name)
+       v.since, v.until, v.until IS NULL, CASE WHEN v.until IS NULL THEN greatest(v.since, v.asserted) END, v.at,
+       v.told, e.recorded_at, coalesce(u.recorded_at, e.recorded_at), e.actor, lower(v.name)
 FROM made m
 CROSS JOIN LATERAL (
     VALUES (kind IN (5, 6, 7, 8), first, 0, name, began, NULL::timestamptz, NULL::bigint, NULL::timestamptz),
@@ -241,7 +244,9 @@ def _strip(connection: psycopg.Connection[Any]) -> list[str]:
     commands = []
     for schema, kind, table, name, command in connection.execute(OBJECTS).fetchall():
         if kind == "constraint":
-            drop = sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(sql.Identifier(schema, table), sql.Identifier(name))
+            drop = sql.SQL("ALTER TABLE {} DROP CONSTRAINT {}").format(
+                sql.Identifier(schema, table), sql.Identifier(name)
+            )
         else:
             drop = sql.SQL("DROP INDEX {}").format(sql.Identifier(schema, name))
         connection.execute(drop)

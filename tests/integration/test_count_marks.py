@@ -31,15 +31,15 @@ WHERE (SELECT count(*) FROM read_model.entity_version_known(k) v
 """
 MANY = """
 INSERT INTO read_model.entity_version
-SELECT {first} * 1000000::bigint + n, gen_random_uuid(), 'Name', 'PERSON', 'hash', {since}, NULL, true, now(), 1, NULL, now(),
-       now(), 'somebody', 'name'
+SELECT {first} * 1000000::bigint + n, gen_random_uuid(), 'Name', 'PERSON', 'hash', {since}, NULL, true, now(), 1, NULL,
+       now(), now(), 'somebody', 'name'
 FROM generate_series(1, 6000) n
 """
 
 
 def wrong_counts(conninfo: str, positions: str) -> list[tuple[Any, ...]]:
     """Return for which instants, types and positions (NULL is the latest) a count is not that of the rows."""
-    return fetch(conninfo, f"WITH instant (i) AS ({INSTANTS}), known (k) AS ({positions}) {WRONG}")  # noqa: S608  # ours
+    return fetch(conninfo, f"WITH instant (i) AS ({INSTANTS}), known (k) AS ({positions}) {WRONG}")  # ours
 
 
 def widest(conninfo: str) -> int:
@@ -63,7 +63,7 @@ def test_what_was_known_long_ago_is_counted_right_too(clone: Clone) -> None:
         fill(conninfo, entities=4000)
         some = "SELECT t.k FROM (VALUES (6), (700), (3000), (4100), (8000)) AS t (k)"
         few = INSTANTS.replace("SELECT DISTINCT", "SELECT").replace("WHERE i", "WHERE random() < 0.001 AND i")
-        found = fetch(conninfo, f"WITH instant (i) AS ({few} LIMIT 12), known (k) AS ({some}) {WRONG}")  # noqa: S608
+        found = fetch(conninfo, f"WITH instant (i) AS ({few} LIMIT 12), known (k) AS ({some}) {WRONG}")
         assert found == []
 
 

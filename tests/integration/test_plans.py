@@ -1,7 +1,7 @@
-"""Reads stay flat as data grows: among 100,000 entities each finds its rows by the index it names, and touches few pages.
+"""Reads stay flat as data grows: among 100,000 entities each names the index it uses and touches few pages.
 
-What is counted by marks, found by a part of a name, or skipped on the way to page 1,000 is among them. A page of the tables
-is 8 kB; so many are touched, be they read or at hand. Without its index a question touches more, which is proved, too.
+What is counted by marks, found by a part of a name, or skipped on the way to page 1,000 is among them. Pages are those
+of the tables, 8 kB each, be they read or at hand. Without its index a question touches more, which is proved, too.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ HOT = [
     Asked("list_as_of", {**COUNTED, "as_of": THEN, "type": "PERSON"}, "entity_version_as_of", 1600),
     Asked("search_as_of", {**COUNTED, "as_of": THEN}, "entity_version_starts", 1600),
     Asked("search_as_of", {**COUNTED, "as_of": THEN, "type": "PERSON"}, "entity_version_starts", 1600),
+    Asked("search_as_of", {**COUNTED, "as_of": THEN, "type": "INSTITUTION"}, "entity_version_starts_by_type", 1600),
     Asked("search_known", {**COUNTED, **PINNED}, "entity_version_starts", 500),
+    Asked("search_known", {**PINNED, "type": "INSTITUTION"}, "entity_version_starts_by_type", 300),
     Asked("list_known", {**COUNTED, **LATELY}, "entity_version_as_of", 4000),
     # page number 1,000
     Asked("list_current", FAR, "entity_version_current", 600),
