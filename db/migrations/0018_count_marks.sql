@@ -35,7 +35,9 @@ BEGIN ATOMIC
     WITH since AS (
         SELECT c.position - known AS events FROM read_model.checkpoint c WHERE c.name = 'read_model'
     ), changed AS MATERIALIZED (
-        SELECT DISTINCT a.entity_uid FROM read_model.audit_entry a WHERE a.audit_id >= (known + 1) * 65536
+        SELECT DISTINCT a.entity_uid
+        FROM (SELECT e.entity_uid FROM read_model.audit_entry e WHERE e.audit_id >= (known + 1) * 65536
+              ORDER BY e.audit_id OFFSET 0) a -- in order: where nobody knows how few they are, it is read through the index, too
     )
     SELECT CASE
         WHEN (SELECT s.events FROM since s) <= 0 THEN read_model.entities_at(instant, of_type)

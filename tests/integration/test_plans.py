@@ -85,8 +85,6 @@ HOT = [
     Asked("list_scheduled", {}, "entity_version_starts", 100),
     Asked("list_scheduled", {**COUNTED, "now": NOW, "known": EVENTS}, "entity_detail_version_ends", 200),
     Asked("list_scheduled", {"as_of": THEN}, "entity_version_starts", 1500),
-    Asked("list_audit", {"from": datetime(2024, 1, 1, tzinfo=UTC), "to": NOW}, "audit_entry_by_time", 100),
-    Asked("list_audit", {"actor": "user_7", "from": datetime(2024, 1, 1, tzinfo=UTC)}, "audit_entry_by_actor", 200),
 ]
 
 

@@ -7,11 +7,8 @@ WITH found AS NOT MATERIALIZED (
       AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)
       AND (%(operation)s::text IS NULL OR operation = %(operation)s::text)
       AND (%(request_id)s::text IS NULL OR request_id = %(request_id)s::text)
-      AND (%(from)s::timestamptz IS NULL OR audit_id >= 65536 * ( -- positions rise with recorded_at
-          SELECT a.position FROM audit_entry a WHERE a.recorded_at >= %(from)s::timestamptz ORDER BY a.recorded_at LIMIT 1))
-      AND (%(to)s::timestamptz IS NULL OR audit_id < 65536 * (
-          SELECT a.position + 1 FROM audit_entry a WHERE a.recorded_at < %(to)s::timestamptz
-          ORDER BY a.recorded_at DESC LIMIT 1))
+      AND (%(from)s::timestamptz IS NULL OR recorded_at >= %(from)s::timestamptz)
+      AND (%(to)s::timestamptz IS NULL OR recorded_at < %(to)s::timestamptz)
       AND (%(known)s::bigint IS NULL OR audit_id < (SELECT least(%(known)s::bigint, position) + 1 FROM checkpoint
                                                     WHERE name = 'read_model') * 65536)
 ), page AS (
