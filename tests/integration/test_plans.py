@@ -35,7 +35,7 @@ class Asked(NamedTuple):
 
     statement: str
     params: dict[str, Any]
-    index: str
+    by: str
     most: int
 
 
@@ -101,23 +101,23 @@ def ask(connection: psycopg.Connection[Any], asked: Asked) -> tuple[str, int]:
     return plan(connection, f"read/{asked.statement}", unsaid | asked.params)
 
 
-@pytest.mark.parametrize("asked", HOT, ids=lambda asked: f"{asked.statement}-{asked.index}")
+@pytest.mark.parametrize("asked", HOT, ids=lambda asked: f"{asked.statement}-{asked.by}")
 def test_a_hot_question_finds_its_rows_by_index(connection: psycopg.Connection[Any], asked: Asked) -> None:
     explained, pages = ask(connection, asked)
-    assert f"'{asked.index}'" in explained
+    assert f"'{asked.by}'" in explained
     assert pages <= asked.most, explained
 
 
 @pytest.mark.parametrize(
     "asked",
-    [one for one in HOT if one.index in ("entity_version_name_parts", "entity_version_by_name")],
-    ids=lambda asked: f"{asked.statement}-{asked.index}",
+    [one for one in HOT if one.by in ("entity_version_name_parts", "entity_version_by_name")],
+    ids=lambda asked: f"{asked.statement}-{asked.by}",
 )
 def test_without_its_index_it_touches_more(connection: psycopg.Connection[Any], asked: Asked) -> None:
     with connection.transaction(force_rollback=True):
-        connection.execute(f"DROP INDEX {asked.index}".encode())
+        connection.execute(f"DROP INDEX {asked.by}".encode())
         explained, pages = ask(connection, asked)
-    assert f"'{asked.index}'" not in explained
+    assert f"'{asked.by}'" not in explained
     assert pages > asked.most, explained
 
 
