@@ -51,7 +51,7 @@ HOT = [
     Asked("list_as_of", {**COUNTED, "as_of": THEN}, "entity_version_as_of", 1600),
     Asked("list_as_of", {**COUNTED, "as_of": THEN, "type": "PERSON"}, "entity_version_as_of", 1600),
     Asked("search_as_of", {**COUNTED, "as_of": THEN}, "entity_version_starts", 1600),
-    Asked("search_as_of", {**COUNTED, "as_of": THEN, "type": "PERSON"}, "entity_version_starts", 1600),
+    Asked("search_as_of", {**COUNTED, "as_of": THEN, "type": "PERSON"}, "entity_version_starts_by_type", 1600),
     Asked("search_as_of", {**COUNTED, "as_of": THEN, "type": "INSTITUTION"}, "entity_version_starts_by_type", 1600),
     Asked("search_known", {**COUNTED, **PINNED}, "entity_version_starts", 500),
     Asked("search_known", {**PINNED, "type": "INSTITUTION"}, "entity_version_starts_by_type", 300),
