@@ -1,4 +1,4 @@
-"""`cockpit forget-receipts`: what was answered long ago need not be kept for whoever might repeat the request."""
+"""`cockpit tidy`: what was answered long ago need not be kept for whoever might repeat the request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.settings import Settings
 out = Console(soft_wrap=True, highlight=False)
 
 
-def forget_receipts(
+def tidy(
     days: Annotated[int, typer.Option("--older-than", min=1, max=36500, help="How many days they are kept.")] = 90,
 ) -> None:
     """Forget the receipts of requests older than some days: one that is repeated after that is a new one."""

@@ -30,7 +30,7 @@ def receipts(unchecked_database: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def forget(*words: str) -> str:
-    result = CliRunner().invoke(cli, ["forget-receipts", *words])
+    result = CliRunner().invoke(cli, ["tidy", *words])
     assert result.exit_code == 0, (result.output, result.exception)
     return result.stdout
 
@@ -43,7 +43,7 @@ def test_receipts_older_than_some_days_are_forgotten(receipts: str) -> None:
 
 
 def test_what_is_younger_than_a_day_is_never_forgotten(receipts: str) -> None:
-    assert CliRunner().invoke(cli, ["forget-receipts", "--older-than", "0"]).exit_code == 2
+    assert CliRunner().invoke(cli, ["tidy", "--older-than", "0"]).exit_code == 2
     with psycopg.connect(Dsns(receipts).of("write"), autocommit=True) as connection:
         assert connection.execute("SELECT log.forget_receipts(now() + interval '1 year')").fetchone() == (2,)
     assert fetch(receipts, KEYS) == [("new",)]
