@@ -94,7 +94,7 @@ DECLARE
     crowded timestamptz;
 BEGIN
     PERFORM set_config('search_path', quote_ident(TG_TABLE_SCHEMA) || ', pg_catalog, pg_temp', true);
-    IF NOT EXISTS (SELECT FROM count_mark) THEN
+    IF TG_OP = 'TRUNCATE' OR NOT EXISTS (SELECT FROM count_mark) THEN
         PERFORM projection.set_marks(TG_RELID, '-infinity', 'infinity');
         RETURN NULL;
     END IF;
@@ -141,6 +141,9 @@ CREATE TRIGGER updated_rows_are_counted AFTER UPDATE ON read_model.entity_versio
     REFERENCING OLD TABLE AS was NEW TABLE AS became FOR EACH STATEMENT EXECUTE FUNCTION projection.count_rows();
 CREATE TRIGGER deleted_rows_are_counted AFTER DELETE ON read_model.entity_version
     REFERENCING OLD TABLE AS was FOR EACH STATEMENT EXECUTE FUNCTION projection.count_rows();
+CREATE TRIGGER truncated_rows_are_counted AFTER TRUNCATE ON read_model.entity_version
+    FOR EACH STATEMENT EXECUTE FUNCTION projection.count_rows();
 ALTER TABLE read_model.entity_version ENABLE ALWAYS TRIGGER inserted_rows_are_counted;
 ALTER TABLE read_model.entity_version ENABLE ALWAYS TRIGGER updated_rows_are_counted;
 ALTER TABLE read_model.entity_version ENABLE ALWAYS TRIGGER deleted_rows_are_counted;
+ALTER TABLE read_model.entity_version ENABLE ALWAYS TRIGGER truncated_rows_are_counted;

@@ -86,6 +86,8 @@ def test_marks_are_set_where_rows_crowd(unchecked_database: str) -> None:
     with psycopg.connect(Dsns(unchecked_database).of("project")) as connection:
         found = connection.execute((SQL / "projector/find_wrong_mark.sql").read_bytes()).fetchall()
     assert found == []
+    execute(unchecked_database, "TRUNCATE read_model.entity_version")
+    assert fetch(unchecked_database, "SELECT read_model.entities_at(now(), NULL)") == [(0,)]
 
 
 def test_without_any_mark_everything_is_counted(database: str) -> None:
