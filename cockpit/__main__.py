@@ -25,6 +25,7 @@ from cockpit.ingest_cli import ingest
 from cockpit.openapi import OutOfDate, render
 from cockpit.parked_cli import parked, plain
 from cockpit.rebuild_cli import rebuild
+from cockpit.receipts_cli import tidy
 from cockpit.serve import Parts, bind, run
 from cockpit.services import writers
 from db.accounts import Accounts
@@ -51,6 +52,7 @@ cli.command("restore")(restore_command)
 cli.command("export")(export_command)
 cli.command("import")(import_command)
 cli.command()(rebuild)
+cli.command()(tidy)
 cli.command()(ingest)
 console = Console(stderr=True)
 out = Console()

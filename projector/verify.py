@@ -102,6 +102,9 @@ def _verify(connection: Connection) -> Verified:
     positions = connection.cursor(row_factory=scalar_row)
     parked = set(positions.execute(statement("projector/read_parked_positions")).fetchall())
     verified = _compare(connection, position, parked, clock_at)
+    wrong = connection.execute(statement("projector/find_wrong_mark")).fetchone()
+    if wrong is not None:
+        raise Different("count_mark", *wrong)
     if broken_object is not None:
         raise BrokenObject(*broken_object)
     return verified

@@ -88,7 +88,7 @@ class ReadModel:
             asked = replace(asked, as_of=asked.as_of or asked.now)
         params = {**filters.params(), **part.params()}
         if asked.as_of is not None:
-            how = "list" if filters.order == "entity_uid" else "search"
+            how = "list" if filters.order == "entity_uid" and filters.q is None and part.page == 1 else "search"
             name = f"read/{how}_as_of" if asked.known == LATEST else f"read/{how}_known"
             found = await self._snapshots.fetch(name, params, asked, prepare=False)
         elif not filters.only_type:

@@ -5,7 +5,7 @@ GRANT USAGE ON SCHEMA projection TO cockpit_writer, cockpit_projector, cockpit_r
 GRANT USAGE ON SCHEMA public TO cockpit_writer, cockpit_projector, cockpit_reader;
 
 -- the writer appends through the function and reads streams
-GRANT EXECUTE ON FUNCTION log.append_events TO cockpit_writer;
+GRANT EXECUTE ON FUNCTION log.append_events, log.forget_receipts TO cockpit_writer;
 GRANT SELECT ON log.event, log.command_receipt TO cockpit_writer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA auth TO cockpit_writer;
 

@@ -2,7 +2,8 @@
 -- made and ended them; for ReadModel.diff. It is planned anew for each question. Backwards it is the page before a key.
 --
 -- Candidates have a row that begins or ends in the window of valid time, or an audit entry in that of positions: the
--- cost follows the changes. Those that do differ are told by content, one condition a mode:
+-- cost follows the changes. Where these are many and nobody counts, a page needs few of them: then all entities are looked
+-- at in their order, until it is full. Those that do differ are told by content, one condition a mode:
 -- net:       what was believed at both points;
 -- changes:   rows that begin or end in the window, or what began to be believed of its start against what ceased to be;
 -- knowledge: what was believed of the window at both positions.
@@ -38,6 +39,14 @@ WITH moment AS MATERIALIZED (
     UNION
     SELECT entity_uid FROM entity_detail_version_superseded
     WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz AND %(known)s::bigint IS NOT NULL
+), crowd AS MATERIALIZED (
+    SELECT NOT %(counted)s::boolean AND %(mode)s::text <> 'knowledge' AND count(*) > 20000 AS is_dense
+    FROM (
+        (SELECT FROM entity_version WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz)
+        UNION ALL
+        (SELECT FROM entity_detail_version WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz)
+        LIMIT 20001
+    ) changes
 ), candidate AS (
     SELECT entity_uid FROM turned WHERE %(mode)s::text <> 'knowledge'
     UNION
@@ -45,13 +54,20 @@ WITH moment AS MATERIALIZED (
     WHERE audit_id >= %(first_entry)s::bigint AND audit_id < %(end_of_entries)s::bigint
 ), differing AS MATERIALIZED (  -- in order: where nobody counts them, no more are looked at than the page takes
     SELECT o.entity_uid
-    FROM (SELECT entity_uid FROM candidate
-          ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-                   CASE WHEN %(backward)s::boolean THEN entity_uid END DESC) o
+    FROM (
+        (SELECT entity_uid FROM candidate WHERE NOT (SELECT is_dense FROM crowd)
+         ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+                  CASE WHEN %(backward)s::boolean THEN entity_uid END DESC)
+        UNION ALL
+        (SELECT entity_uid FROM entity_head WHERE (SELECT is_dense FROM crowd)
+         ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+                  CASE WHEN %(backward)s::boolean THEN entity_uid END DESC)
+    ) o
     WHERE (%(counted)s::boolean OR %(after_uid)s::uuid IS NULL
            OR CASE WHEN %(backward)s::boolean THEN entity_uid < %(after_uid)s::uuid
                    ELSE entity_uid > %(after_uid)s::uuid END)
-      AND ((%(mode)s::text = 'changes' AND %(known)s::bigint IS NULL)  -- a candidate by rows of today has a step in them
+      AND ((%(mode)s::text = 'changes' AND %(known)s::bigint IS NULL  -- a candidate by rows of today has a step in them
+            AND NOT (SELECT is_dense FROM crowd))
         OR (SELECT CASE %(mode)s::text
                WHEN 'net' THEN
                    array_agg(r.hashdiff ORDER BY r.hashdiff) FILTER (
@@ -104,6 +120,7 @@ WITH moment AS MATERIALIZED (
            ) r))
     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+    LIMIT CASE WHEN NOT %(counted)s::boolean THEN %(limit)s::bigint + %(offset)s::bigint END
 ), page AS (
     SELECT entity_uid FROM differing
     WHERE %(after_uid)s::uuid IS NULL

@@ -5,6 +5,7 @@ WITH moment AS MATERIALIZED (
 ), due_details AS MATERIALIZED (
     SELECT v.* FROM entity_detail_version v, moment
     WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
+      AND created_at < valid_from -- as whatever begins after the clock, and an index has just these
 )
 SELECT c.position, c.now AS as_of,
        (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event

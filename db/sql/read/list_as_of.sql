@@ -1,8 +1,12 @@
--- A page of what existed at an instant, by uid: one point lookup an entity, whatever its history; for
--- ReadModel.entities. It is planned anew for each question.
+-- A page of what existed at an instant, by uid, by any filter but of a name: one point lookup an entity, whatever its
+-- history; for ReadModel.entities, where none is skipped. It is planned anew for each question.
 WITH named AS (
     SELECT k.entity_uid FROM external_key k
     WHERE k.external_id = %(external_id)s::text AND (%(source)s::text IS NULL OR k.source = %(source)s::text)
+), holders AS (
+    SELECT f.entity_uid FROM entity_detail_version f
+    WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
+      AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz)
 ), page AS (
     SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff
     FROM entity_head h
@@ -13,31 +17,26 @@ WITH named AS (
     ) e
     WHERE h.registered_at <= %(as_of)s::timestamptz
       AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
-      AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
       AND (%(external_id)s::text IS NULL OR h.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
-      AND (%(detail_hash)s::text IS NULL OR h.entity_uid = ANY (ARRAY(
-          SELECT f.entity_uid FROM entity_detail_version f
-          WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
-            AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz))))
+      AND (%(detail_hash)s::text IS NULL OR h.entity_uid = ANY (ARRAY(SELECT f.entity_uid FROM holders f)))
     ORDER BY h.entity_uid
-    LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+    LIMIT %(limit)s::bigint
 )
 SELECT c.position, %(as_of)s::timestamptz AS as_of,
        (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
        greatest(now(), c.recorded_at, c.clock_at) AS now,
-       CASE WHEN %(counted)s::boolean THEN (
-           SELECT count(*) FROM entity_version e
-           WHERE e.valid_from <= %(as_of)s::timestamptz
-             AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
-             AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
-             AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
-             AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
-             AND (%(detail_hash)s::text IS NULL OR e.entity_uid = ANY (ARRAY(
-                 SELECT f.entity_uid FROM entity_detail_version f
-                 WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
-                   AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz))))
-       ) END AS count,
+       CASE WHEN NOT %(counted)s::boolean THEN NULL
+            WHEN num_nonnulls(%(external_id)s::text, %(detail_hash)s::text) = 0
+            THEN (SELECT entities_at(%(as_of)s::timestamptz, %(type)s::text))
+            ELSE (
+                SELECT count(*) FROM entity_version e
+                WHERE e.valid_from <= %(as_of)s::timestamptz
+                  AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
+                  AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+                  AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
+                  AND (%(detail_hash)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT f.entity_uid FROM holders f)))
+            ) END AS count,
        CASE WHEN %(type)s::text IS NOT NULL
                  AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'
             WHEN %(detail_type)s::text IS NOT NULL

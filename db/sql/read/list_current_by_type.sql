@@ -5,14 +5,16 @@ WITH moment AS MATERIALIZED (
 ), due_details AS MATERIALIZED (
     SELECT v.* FROM entity_detail_version v, moment
     WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
+      AND created_at < valid_from -- as whatever begins after the clock, and an index has just these
 ), due AS (
-    SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
+    SELECT id, entity_uid, valid_from
     FROM entity_version, moment
     WHERE NOT is_current AND entity_type = %(type)s::text
       AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
-), page AS (
-    SELECT * FROM (
-        (SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
+      AND created_at < valid_from
+), place AS (
+    SELECT id FROM (
+        (SELECT id, entity_uid, valid_from
          FROM entity_version
          WHERE is_current AND entity_type = %(type)s::text AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
          ORDER BY valid_from DESC, entity_uid
@@ -22,17 +24,13 @@ WITH moment AS MATERIALIZED (
     ) AS existing
     ORDER BY valid_from DESC, entity_uid
     LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+), page AS (
+    SELECT v.* FROM place JOIN entity_version v USING (id) -- what is skipped is skipped in the index
 )
 SELECT c.position, c.now AS as_of,
        (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
        c.now,
-       CASE WHEN %(counted)s::boolean THEN
-           (SELECT count(*) FROM entity_version WHERE is_current AND entity_type = %(type)s::text)
-           + (SELECT count(*) FROM due)
-           - (SELECT count(*) FROM entity_version
-              WHERE is_current AND entity_type = %(type)s::text
-                AND valid_to > (SELECT clock_at FROM moment) AND valid_to <= (SELECT now FROM moment))
-       END AS count,
+       CASE WHEN %(counted)s::boolean THEN (SELECT entities_at(now, %(type)s::text) FROM moment) END AS count,
        CASE WHEN NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active)
             THEN 'type' END AS refused,
        page.id, page.entity_uid, page.display_name, page.entity_type, page.valid_from, page.valid_to, page.hashdiff,

@@ -1,6 +1,7 @@
 -- The instants after as_of at which something of an entity begins or ends, as known at a position or latest, in order,
 -- each with all rows that ever met there, and then the events that made and ended these; for ReadModel.scheduled. The
--- count is that of the fields that change. Backwards they are the last ones up to a key.
+-- count is that of the fields that change. Backwards they are the last ones up to a key. as_of is said twice: the planner
+-- knows no more than what stands in the question.
 WITH moment AS MATERIALIZED (
     SELECT position, m.now, coalesce(%(as_of)s::timestamptz, m.now) AS as_of
     FROM checkpoint,
@@ -12,20 +13,148 @@ WITH moment AS MATERIALIZED (
 ), details AS NOT MATERIALIZED (
     SELECT * FROM entity_detail_version_known(%(known)s::bigint)
     WHERE %(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid
-), points AS NOT MATERIALIZED (
-    SELECT valid_from AS instant, entity_uid FROM entities WHERE valid_from > (SELECT as_of FROM moment)
+), entity_ends AS NOT MATERIALIZED (
+    SELECT entity_uid, valid_to FROM entity_version
+    WHERE valid_to > (SELECT as_of FROM moment) AND valid_to > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+      AND (%(known)s::bigint IS NULL OR valid_to_known_position <= %(known)s::bigint)
+      AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+    UNION ALL
+    SELECT entity_uid, valid_to FROM entity_version_superseded
+    WHERE valid_to > (SELECT as_of FROM moment) AND valid_to > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+      AND valid_to_known_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
+      AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+), detail_ends AS NOT MATERIALIZED (
+    SELECT entity_uid, detail_type, valid_to FROM entity_detail_version
+    WHERE valid_to > (SELECT as_of FROM moment) AND valid_to > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+      AND (%(known)s::bigint IS NULL OR valid_to_known_position <= %(known)s::bigint)
+      AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+    UNION ALL
+    SELECT entity_uid, detail_type, valid_to FROM entity_detail_version_superseded
+    WHERE valid_to > (SELECT as_of FROM moment) AND valid_to > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+      AND valid_to_known_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
+      AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+), points AS (
+    (SELECT valid_from AS instant, entity_uid FROM entity_version
+     WHERE valid_from > (SELECT as_of FROM moment) AND valid_from > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+       AND (%(known)s::bigint IS NULL OR recorded_from_position <= %(known)s::bigint)
+       AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+       AND (%(after_uid)s::uuid IS NULL
+            OR CASE WHEN %(backward)s::boolean
+                    THEN (valid_from, entity_uid) <= (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+                    ELSE (valid_from, entity_uid) >= (%(after_instant)s::timestamptz, %(after_uid)s::uuid) END)
+     GROUP BY valid_from, entity_uid
+     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN valid_from END,
+              CASE WHEN %(backward)s::boolean THEN valid_from END DESC,
+              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+     LIMIT %(most)s::bigint)
     UNION
-    SELECT valid_to, entity_uid FROM entities WHERE valid_to > (SELECT as_of FROM moment)
+    (SELECT valid_to, entity_uid FROM entity_version
+     WHERE valid_to > (SELECT as_of FROM moment) AND valid_to > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+       AND (%(known)s::bigint IS NULL OR valid_to_known_position <= %(known)s::bigint)
+       AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+       AND (%(after_uid)s::uuid IS NULL
+            OR CASE WHEN %(backward)s::boolean
+                    THEN (valid_to, entity_uid) <= (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+                    ELSE (valid_to, entity_uid) >= (%(after_instant)s::timestamptz, %(after_uid)s::uuid) END)
+     GROUP BY valid_to, entity_uid
+     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN valid_to END,
+              CASE WHEN %(backward)s::boolean THEN valid_to END DESC,
+              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+     LIMIT %(most)s::bigint)
     UNION
-    SELECT valid_from, entity_uid FROM details WHERE valid_from > (SELECT as_of FROM moment)
+    (SELECT valid_from, entity_uid FROM entity_detail_version
+     WHERE valid_from > (SELECT as_of FROM moment) AND valid_from > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+       AND (%(known)s::bigint IS NULL OR recorded_from_position <= %(known)s::bigint)
+       AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+       AND (%(after_uid)s::uuid IS NULL
+            OR CASE WHEN %(backward)s::boolean
+                    THEN (valid_from, entity_uid) <= (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+                    ELSE (valid_from, entity_uid) >= (%(after_instant)s::timestamptz, %(after_uid)s::uuid) END)
+     GROUP BY valid_from, entity_uid
+     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN valid_from END,
+              CASE WHEN %(backward)s::boolean THEN valid_from END DESC,
+              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+     LIMIT %(most)s::bigint)
     UNION
-    SELECT valid_to, entity_uid FROM details WHERE valid_to > (SELECT as_of FROM moment)
+    (SELECT valid_to, entity_uid FROM entity_detail_version
+     WHERE valid_to > (SELECT as_of FROM moment) AND valid_to > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+       AND (%(known)s::bigint IS NULL OR valid_to_known_position <= %(known)s::bigint)
+       AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+       AND (%(after_uid)s::uuid IS NULL
+            OR CASE WHEN %(backward)s::boolean
+                    THEN (valid_to, entity_uid) <= (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+                    ELSE (valid_to, entity_uid) >= (%(after_instant)s::timestamptz, %(after_uid)s::uuid) END)
+     GROUP BY valid_to, entity_uid
+     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN valid_to END,
+              CASE WHEN %(backward)s::boolean THEN valid_to END DESC,
+              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+     LIMIT %(most)s::bigint)
+    UNION
+    (SELECT valid_from, entity_uid FROM entity_version_superseded
+     WHERE valid_from > (SELECT as_of FROM moment) AND valid_from > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+       AND recorded_from_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
+       AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+       AND (%(after_uid)s::uuid IS NULL
+            OR CASE WHEN %(backward)s::boolean
+                    THEN (valid_from, entity_uid) <= (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+                    ELSE (valid_from, entity_uid) >= (%(after_instant)s::timestamptz, %(after_uid)s::uuid) END)
+     GROUP BY valid_from, entity_uid
+     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN valid_from END,
+              CASE WHEN %(backward)s::boolean THEN valid_from END DESC,
+              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+     LIMIT %(most)s::bigint)
+    UNION
+    (SELECT valid_to, entity_uid FROM entity_version_superseded
+     WHERE valid_to > (SELECT as_of FROM moment) AND valid_to > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+       AND valid_to_known_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
+       AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+       AND (%(after_uid)s::uuid IS NULL
+            OR CASE WHEN %(backward)s::boolean
+                    THEN (valid_to, entity_uid) <= (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+                    ELSE (valid_to, entity_uid) >= (%(after_instant)s::timestamptz, %(after_uid)s::uuid) END)
+     GROUP BY valid_to, entity_uid
+     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN valid_to END,
+              CASE WHEN %(backward)s::boolean THEN valid_to END DESC,
+              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+     LIMIT %(most)s::bigint)
+    UNION
+    (SELECT valid_from, entity_uid FROM entity_detail_version_superseded
+     WHERE valid_from > (SELECT as_of FROM moment) AND valid_from > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+       AND recorded_from_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
+       AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+       AND (%(after_uid)s::uuid IS NULL
+            OR CASE WHEN %(backward)s::boolean
+                    THEN (valid_from, entity_uid) <= (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+                    ELSE (valid_from, entity_uid) >= (%(after_instant)s::timestamptz, %(after_uid)s::uuid) END)
+     GROUP BY valid_from, entity_uid
+     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN valid_from END,
+              CASE WHEN %(backward)s::boolean THEN valid_from END DESC,
+              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+     LIMIT %(most)s::bigint)
+    UNION
+    (SELECT valid_to, entity_uid FROM entity_detail_version_superseded
+     WHERE valid_to > (SELECT as_of FROM moment) AND valid_to > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now())
+       AND valid_to_known_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
+       AND (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
+       AND (%(after_uid)s::uuid IS NULL
+            OR CASE WHEN %(backward)s::boolean
+                    THEN (valid_to, entity_uid) <= (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
+                    ELSE (valid_to, entity_uid) >= (%(after_instant)s::timestamptz, %(after_uid)s::uuid) END)
+     GROUP BY valid_to, entity_uid
+     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN valid_to END,
+              CASE WHEN %(backward)s::boolean THEN valid_to END DESC,
+              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+     LIMIT %(most)s::bigint)
 ), page AS (
     SELECT * FROM points
-    WHERE %(after_uid)s::uuid IS NULL
-       OR CASE WHEN %(backward)s::boolean
-               THEN (instant, entity_uid) <= (%(after_instant)s::timestamptz, %(after_uid)s::uuid)
-               ELSE (instant, entity_uid) >= (%(after_instant)s::timestamptz, %(after_uid)s::uuid) END
     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN instant END,
              CASE WHEN %(backward)s::boolean THEN instant END DESC,
              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
@@ -47,13 +176,16 @@ SELECT c.position, c.as_of,
                                      ELSE (b.display_name <> a.display_name)::integer
                                           + (b.entity_type <> a.entity_type)::integer END), 0)
             FROM entities a LEFT JOIN entities b ON b.entity_uid = a.entity_uid AND b.valid_to = a.valid_from
-            WHERE a.valid_from > (SELECT as_of FROM moment))
-           + (SELECT 3 * count(*) FROM entities a
-              WHERE a.valid_to > (SELECT as_of FROM moment) AND NOT EXISTS (
+            WHERE a.valid_from > (SELECT as_of FROM moment)
+              AND a.valid_from > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now()))
+           + (SELECT 3 * count(*) FROM entity_ends a
+              WHERE NOT EXISTS (
                   SELECT FROM entities b WHERE b.entity_uid = a.entity_uid AND b.valid_from = a.valid_to))
-           + (SELECT count(*) FROM details a WHERE a.valid_from > (SELECT as_of FROM moment))
            + (SELECT count(*) FROM details a
-              WHERE a.valid_to > (SELECT as_of FROM moment) AND NOT EXISTS (
+              WHERE a.valid_from > (SELECT as_of FROM moment)
+                AND a.valid_from > coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, now()))
+           + (SELECT count(*) FROM detail_ends a
+              WHERE NOT EXISTS (
                   SELECT FROM details b WHERE b.entity_uid = a.entity_uid AND b.detail_type = a.detail_type
                                           AND b.valid_from = a.valid_to))
        END::bigint AS count,

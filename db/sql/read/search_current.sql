@@ -9,6 +9,7 @@ WITH named AS (
 ), due_details AS MATERIALIZED (
     SELECT v.* FROM entity_detail_version v, moment
     WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
+      AND created_at < valid_from -- as whatever begins after the clock, and an index has just these
 ), holders AS (
     SELECT entity_uid FROM entity_detail_version
     WHERE is_current AND hashdiff = %(detail_hash)s::text
@@ -17,6 +18,7 @@ WITH named AS (
     SELECT entity_uid FROM entity_detail_version
     WHERE NOT is_current AND hashdiff = %(detail_hash)s::text
       AND valid_from > (SELECT clock_at FROM moment) AND valid_from <= (SELECT now FROM moment)
+      AND created_at < valid_from
       AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
 ), flagged AS NOT MATERIALIZED (
     SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff, search_name
@@ -30,6 +32,7 @@ WITH named AS (
     SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff, search_name
     FROM entity_version
     WHERE NOT is_current AND valid_from > (SELECT clock_at FROM moment) AND valid_from <= (SELECT now FROM moment)
+      AND created_at < valid_from
       AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
       AND (%(pattern)s::text IS NULL OR search_name LIKE %(pattern)s::text)
       AND (%(type)s::text IS NULL OR entity_type = %(type)s::text)
@@ -56,7 +59,10 @@ WITH named AS (
 SELECT c.position, c.now AS as_of,
        (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
        c.now,
-       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM flagged) + (SELECT count(*) FROM due) END AS count,
+       CASE WHEN NOT %(counted)s::boolean THEN NULL
+            WHEN num_nonnulls(%(pattern)s::text, %(external_id)s::text, %(detail_hash)s::text) = 0
+            THEN (SELECT entities_at(now, %(type)s::text) FROM moment)
+            ELSE (SELECT count(*) FROM flagged) + (SELECT count(*) FROM due) END AS count,
        CASE WHEN %(type)s::text IS NOT NULL
                  AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'
             WHEN %(detail_type)s::text IS NOT NULL

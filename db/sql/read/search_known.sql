@@ -1,109 +1,109 @@
--- A page of what existed at an instant as it was known at a position, newest first or by name, by any filter: the first
--- of either table, together; for ReadModel.entities. It is planned anew for each question, so a filter that is NULL costs
--- nothing and the order is the one asked for. Backwards it is the page before a key.
+-- A page of what existed at an instant as it was known at a position, by any filter in any order: the first of either table,
+-- together; for ReadModel.entities. It is planned anew for each question, so a filter that is NULL costs nothing and the
+-- order is the one asked for. Backwards it is the page before a key.
 WITH named AS (
     SELECT k.entity_uid FROM external_key k
     WHERE k.external_id = %(external_id)s::text AND (%(source)s::text IS NULL OR k.source = %(source)s::text)
       AND k.position <= %(known)s::bigint
+), holders AS (
+    SELECT f.entity_uid FROM entity_detail_version_known(%(known)s::bigint) f
+    WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
+      AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz)
+), place AS (
+    SELECT id, CASE WHEN %(backward)s::boolean THEN -1 ELSE 1 END * row_number() OVER () AS place FROM (
+        SELECT id FROM (
+            (SELECT e.id, e.entity_uid, e.valid_from, e.search_name
+             FROM entity_version e
+             WHERE e.recorded_from_position <= %(known)s::bigint
+               AND e.valid_from <= %(as_of)s::timestamptz
+               AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz OR e.valid_to_known_position > %(known)s::bigint)
+               AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
+               AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+               AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
+               AND (%(detail_hash)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT h.entity_uid FROM holders h)))
+               AND (%(after_uid)s::uuid IS NULL OR CASE
+                   WHEN %(order)s::text = 'entity_uid' AND NOT %(backward)s::boolean THEN e.entity_uid > %(after_uid)s::uuid
+                   WHEN %(order)s::text = 'entity_uid' THEN e.entity_uid < %(after_uid)s::uuid
+                   WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN
+                       e.valid_from <= %(after_instant)s::timestamptz
+                       AND (e.valid_from < %(after_instant)s::timestamptz OR e.entity_uid > %(after_uid)s::uuid)
+                   WHEN %(order)s::text = '-valid_from' THEN
+                       e.valid_from >= %(after_instant)s::timestamptz
+                       AND (e.valid_from > %(after_instant)s::timestamptz OR e.entity_uid < %(after_uid)s::uuid)
+                   WHEN NOT %(backward)s::boolean THEN
+                       (e.search_name COLLATE "C", e.entity_uid) > (%(after_text)s::text COLLATE "C", %(after_uid)s::uuid)
+                   ELSE (e.search_name COLLATE "C", e.entity_uid) < (%(after_text)s::text COLLATE "C", %(after_uid)s::uuid)
+               END)
+             ORDER BY CASE WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN valid_from END DESC,
+                      CASE WHEN %(order)s::text = '-valid_from' AND %(backward)s::boolean THEN valid_from END,
+                      CASE WHEN %(order)s::text = 'display_name' AND NOT %(backward)s::boolean THEN search_name END COLLATE "C",
+                      CASE WHEN %(order)s::text = 'display_name' AND %(backward)s::boolean THEN search_name END COLLATE "C" DESC,
+                      CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+                      CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+             LIMIT %(limit)s::bigint + %(offset)s::bigint)
+            UNION ALL
+            (SELECT e.id, e.entity_uid, e.valid_from, e.search_name
+             FROM entity_version_superseded e
+             WHERE e.recorded_from_position <= %(known)s::bigint
+               AND e.recorded_to_position > %(known)s::bigint
+               AND e.valid_from <= %(as_of)s::timestamptz
+               AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz OR e.valid_to_known_position > %(known)s::bigint)
+               AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
+               AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+               AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
+               AND (%(detail_hash)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT h.entity_uid FROM holders h)))
+               AND (%(after_uid)s::uuid IS NULL OR CASE
+                   WHEN %(order)s::text = 'entity_uid' AND NOT %(backward)s::boolean THEN e.entity_uid > %(after_uid)s::uuid
+                   WHEN %(order)s::text = 'entity_uid' THEN e.entity_uid < %(after_uid)s::uuid
+                   WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN
+                       e.valid_from <= %(after_instant)s::timestamptz
+                       AND (e.valid_from < %(after_instant)s::timestamptz OR e.entity_uid > %(after_uid)s::uuid)
+                   WHEN %(order)s::text = '-valid_from' THEN
+                       e.valid_from >= %(after_instant)s::timestamptz
+                       AND (e.valid_from > %(after_instant)s::timestamptz OR e.entity_uid < %(after_uid)s::uuid)
+                   WHEN NOT %(backward)s::boolean THEN
+                       (e.search_name COLLATE "C", e.entity_uid) > (%(after_text)s::text COLLATE "C", %(after_uid)s::uuid)
+                   ELSE (e.search_name COLLATE "C", e.entity_uid) < (%(after_text)s::text COLLATE "C", %(after_uid)s::uuid)
+               END)
+             ORDER BY CASE WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN valid_from END DESC,
+                      CASE WHEN %(order)s::text = '-valid_from' AND %(backward)s::boolean THEN valid_from END,
+                      CASE WHEN %(order)s::text = 'display_name' AND NOT %(backward)s::boolean THEN search_name END COLLATE "C",
+                      CASE WHEN %(order)s::text = 'display_name' AND %(backward)s::boolean THEN search_name END COLLATE "C" DESC,
+                      CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+                      CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+             LIMIT %(limit)s::bigint + %(offset)s::bigint)
+        ) AS first_ones
+        ORDER BY CASE WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN valid_from END DESC,
+                 CASE WHEN %(order)s::text = '-valid_from' AND %(backward)s::boolean THEN valid_from END,
+                 CASE WHEN %(order)s::text = 'display_name' AND NOT %(backward)s::boolean THEN search_name END COLLATE "C",
+                 CASE WHEN %(order)s::text = 'display_name' AND %(backward)s::boolean THEN search_name END COLLATE "C" DESC,
+                 CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+                 CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+        LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+    ) AS in_order
 ), page AS (
-    SELECT * FROM (
-    (SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from,
-            CASE WHEN e.valid_to_known_position <= %(known)s::bigint THEN e.valid_to END AS valid_to, e.hashdiff,
-            e.search_name
-     FROM entity_version e
-     WHERE e.recorded_from_position <= %(known)s::bigint
-       AND e.valid_from <= %(as_of)s::timestamptz
-       AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz OR e.valid_to_known_position > %(known)s::bigint)
-       AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
-       AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
-       AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
-       AND (%(detail_hash)s::text IS NULL OR EXISTS (
-           SELECT FROM entity_detail_version_known(%(known)s::bigint) f
-           WHERE f.entity_uid = e.entity_uid AND f.detail_type = %(detail_type)s::text
-             AND f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
-             AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz)
-           OFFSET 0))
-       AND (%(after_uid)s::uuid IS NULL OR CASE
-           WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN
-               e.valid_from <= %(after_instant)s::timestamptz
-               AND (e.valid_from < %(after_instant)s::timestamptz OR e.entity_uid > %(after_uid)s::uuid)
-           WHEN %(order)s::text = '-valid_from' THEN
-               e.valid_from >= %(after_instant)s::timestamptz
-               AND (e.valid_from > %(after_instant)s::timestamptz OR e.entity_uid < %(after_uid)s::uuid)
-           WHEN NOT %(backward)s::boolean THEN
-               (e.search_name COLLATE "C", e.entity_uid) > (%(after_text)s::text COLLATE "C", %(after_uid)s::uuid)
-           ELSE (e.search_name COLLATE "C", e.entity_uid) < (%(after_text)s::text COLLATE "C", %(after_uid)s::uuid)
-       END)
-     ORDER BY CASE WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN valid_from END DESC,
-              CASE WHEN %(order)s::text = '-valid_from' AND %(backward)s::boolean THEN valid_from END,
-              CASE WHEN %(order)s::text = 'display_name' AND NOT %(backward)s::boolean THEN search_name END COLLATE "C",
-              CASE WHEN %(order)s::text = 'display_name' AND %(backward)s::boolean THEN search_name END COLLATE "C" DESC,
-              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
-     LIMIT %(limit)s::bigint + %(offset)s::bigint)
-    UNION ALL
-    (SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from,
-            CASE WHEN e.valid_to_known_position <= %(known)s::bigint THEN e.valid_to END AS valid_to, e.hashdiff,
-            e.search_name
-     FROM entity_version_superseded e
-     WHERE e.recorded_from_position <= %(known)s::bigint
-       AND e.recorded_to_position > %(known)s::bigint
-       AND e.valid_from <= %(as_of)s::timestamptz
-       AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz OR e.valid_to_known_position > %(known)s::bigint)
-       AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
-       AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
-       AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
-       AND (%(detail_hash)s::text IS NULL OR EXISTS (
-           SELECT FROM entity_detail_version_known(%(known)s::bigint) f
-           WHERE f.entity_uid = e.entity_uid AND f.detail_type = %(detail_type)s::text
-             AND f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
-             AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz)
-           OFFSET 0))
-       AND (%(after_uid)s::uuid IS NULL OR CASE
-           WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN
-               e.valid_from <= %(after_instant)s::timestamptz
-               AND (e.valid_from < %(after_instant)s::timestamptz OR e.entity_uid > %(after_uid)s::uuid)
-           WHEN %(order)s::text = '-valid_from' THEN
-               e.valid_from >= %(after_instant)s::timestamptz
-               AND (e.valid_from > %(after_instant)s::timestamptz OR e.entity_uid < %(after_uid)s::uuid)
-           WHEN NOT %(backward)s::boolean THEN
-               (e.search_name COLLATE "C", e.entity_uid) > (%(after_text)s::text COLLATE "C", %(after_uid)s::uuid)
-           ELSE (e.search_name COLLATE "C", e.entity_uid) < (%(after_text)s::text COLLATE "C", %(after_uid)s::uuid)
-       END)
-     ORDER BY CASE WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN valid_from END DESC,
-              CASE WHEN %(order)s::text = '-valid_from' AND %(backward)s::boolean THEN valid_from END,
-              CASE WHEN %(order)s::text = 'display_name' AND NOT %(backward)s::boolean THEN search_name END COLLATE "C",
-              CASE WHEN %(order)s::text = 'display_name' AND %(backward)s::boolean THEN search_name END COLLATE "C" DESC,
-              CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-              CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
-     LIMIT %(limit)s::bigint + %(offset)s::bigint)
-    ) AS first_ones
-    ORDER BY CASE WHEN %(order)s::text = '-valid_from' AND NOT %(backward)s::boolean THEN valid_from END DESC,
-             CASE WHEN %(order)s::text = '-valid_from' AND %(backward)s::boolean THEN valid_from END,
-             CASE WHEN %(order)s::text = 'display_name' AND NOT %(backward)s::boolean THEN search_name END COLLATE "C",
-             CASE WHEN %(order)s::text = 'display_name' AND %(backward)s::boolean THEN search_name END COLLATE "C" DESC,
-             CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-             CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
-    LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+    SELECT v.*, place.place
+    FROM place
+    CROSS JOIN LATERAL (
+        SELECT * FROM entity_version_known(%(known)s::bigint) k WHERE k.id = place.id OFFSET 0 -- one look-up an entity
+    ) v
 )
 SELECT c.position, %(as_of)s::timestamptz AS as_of,
        (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
         WHERE position <= %(known)s::bigint) AS parked,
        coalesce(%(now)s::timestamptz, greatest(now(), c.recorded_at, c.clock_at)) AS now,
-       CASE WHEN %(counted)s::boolean THEN (
-           SELECT count(*) FROM entity_version_known(%(known)s::bigint) e
-           WHERE e.valid_from <= %(as_of)s::timestamptz
-             AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
-             AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
-             AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
-             AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
-             AND (%(detail_hash)s::text IS NULL OR EXISTS (
-                 SELECT FROM entity_detail_version_known(%(known)s::bigint) f
-                 WHERE f.entity_uid = e.entity_uid AND f.detail_type = %(detail_type)s::text
-                   AND f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
-                   AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz)
-                 OFFSET 0))
-       ) END AS count,
+       CASE WHEN NOT %(counted)s::boolean THEN NULL
+            WHEN num_nonnulls(%(pattern)s::text, %(external_id)s::text, %(detail_hash)s::text) = 0
+            THEN (SELECT entities_known_at(%(as_of)s::timestamptz, %(type)s::text, %(known)s::bigint))
+            ELSE (
+                SELECT count(*) FROM entity_version_known(%(known)s::bigint) e
+                WHERE e.valid_from <= %(as_of)s::timestamptz
+                  AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
+                  AND (%(pattern)s::text IS NULL OR e.search_name LIKE %(pattern)s::text)
+                  AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+                  AND (%(external_id)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
+                  AND (%(detail_hash)s::text IS NULL OR e.entity_uid = ANY (ARRAY(SELECT h.entity_uid FROM holders h)))
+            ) END AS count,
        CASE WHEN %(type)s::text IS NOT NULL
                  AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = %(type)s::text AND t.is_active) THEN 'type'
             WHEN %(detail_type)s::text IS NOT NULL
@@ -120,6 +120,4 @@ LEFT JOIN LATERAL (
     OFFSET 0 -- one look-up an entity
 ) d ON true
 WHERE c.name = 'read_model'
-ORDER BY CASE WHEN %(order)s::text = '-valid_from' THEN page.valid_from END DESC,
-         CASE WHEN %(order)s::text = 'display_name' THEN page.search_name END COLLATE "C",
-         page.entity_uid, d.detail_type COLLATE "C"
+ORDER BY page.place, d.detail_type COLLATE "C"

@@ -1,0 +1,129 @@
+"""Reads stay flat as data grows: among 100,000 entities each names the index it uses and touches few pages.
+
+What is counted by marks, found by a part of a name, or skipped on the way to page 1,000 is among them. Pages are those
+of the tables, 8 kB each, be they read or at hand. Without its index a question touches more, which is proved, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from db.pool import Dsns
+from tests.bench.dataset import fill
+from tests.conftest import Clone
+from tests.integration.test_read_plans import plan
+
+ENTITIES, EVENTS = 100_000, 6 + 210_000
+THEN, NOW = datetime(2018, 6, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+PINNED = {"as_of": NOW, "now": NOW, "known": EVENTS}
+"""What a list in pages is asked at, once it is pinned: the latest position, by number."""
+LATELY = {"as_of": THEN, "known": EVENTS - 100}
+COUNTED, BY_NAME, BY_UID = {"counted": True}, {"order": "display_name"}, {"order": "entity_uid"}
+RARE, COMMON = {"pattern": "%stone 4321%"}, {"pattern": "%kowalski%"}
+FAR = {"offset": 9990}
+AFTER = {"after_instant": datetime(2019, 1, 1, tzinfo=UTC), "after_uid": UUID(int=2**127), "after_text": "nora"}
+
+
+class Asked(NamedTuple):
+    """A statement with parameters, the index that it must use, and how many pages it may touch."""
+
+    statement: str
+    params: dict[str, Any]
+    by: str
+    most: int
+
+
+def window(days: int) -> dict[str, Any]:
+    return {"from": THEN, "to": THEN + timedelta(days=days), "mode": "net"}
+
+
+HOT = [
+    # exact counts
+    Asked("list_current", COUNTED, "entity_version_current", 400),
+    Asked("list_current_by_type", {**COUNTED, "type": "PERSON"}, "entity_version_current_by_type", 400),
+    Asked("search_current", {**COUNTED, **BY_NAME}, "entity_version_by_name", 500),
+    Asked("list_as_of", {**COUNTED, "as_of": THEN}, "entity_version_as_of", 1600),
+    Asked("list_as_of", {**COUNTED, "as_of": THEN, "type": "PERSON"}, "entity_version_as_of", 1600),
+    Asked("search_as_of", {**COUNTED, "as_of": THEN}, "entity_version_starts", 1600),
+    Asked("search_as_of", {**COUNTED, "as_of": THEN, "type": "PERSON"}, "entity_version_starts_by_type", 1600),
+    Asked("search_as_of", {**COUNTED, "as_of": THEN, "type": "INSTITUTION"}, "entity_version_starts_by_type", 1600),
+    Asked("search_known", {**COUNTED, **PINNED}, "entity_version_starts", 500),
+    Asked("search_known", {**PINNED, "type": "INSTITUTION"}, "entity_version_starts_by_type", 300),
+    Asked("list_known", {**COUNTED, **LATELY}, "entity_version_as_of", 4000),
+    # page number 1,000
+    Asked("list_current", FAR, "entity_version_current", 600),
+    Asked("list_current_by_type", {**FAR, "type": "PERSON"}, "entity_version_current_by_type", 600),
+    Asked("search_as_of", {**FAR, "as_of": THEN}, "entity_version_starts", 800),
+    Asked("search_as_of", {**FAR, **BY_UID, "as_of": THEN}, "entity_version_as_of", 3000),
+    # any page by cursor
+    Asked("search_known", PINNED, "entity_version_starts", 200),
+    Asked("search_known", {**PINNED, **AFTER}, "entity_version_starts", 300),
+    Asked("search_known", {**PINNED, **AFTER, "backward": True}, "entity_version_starts", 300),
+    Asked("search_known", {**PINNED, **AFTER, **BY_NAME}, "entity_version_by_name", 300),
+    Asked("search_known", {**PINNED, **AFTER}, "entity_version_superseded_until", 300),
+    Asked("list_known", {**PINNED, **AFTER}, "entity_version_as_of", 300),
+    # names
+    Asked("search_current", BY_NAME, "entity_version_by_name", 250),
+    Asked("search_as_of", {**BY_NAME, "as_of": THEN}, "entity_version_by_name", 500),
+    Asked("search_current", RARE, "entity_version_name_parts", 300),
+    Asked("search_as_of", {**RARE, "as_of": THEN}, "entity_version_name_parts", 300),
+    Asked("search_as_of", {**RARE, **BY_UID, "as_of": THEN}, "entity_version_name_parts", 300),
+    Asked("search_known", {**RARE, **LATELY}, "entity_version_name_parts", 300),
+    Asked("search_current", COMMON, "entity_version_current", 900),
+    Asked("search_as_of", {**COMMON, "as_of": THEN}, "entity_version_starts", 1200),
+    # what changed
+    Asked("diff_entities", window(1), "entity_detail_version_ends", 700),
+    Asked("diff_entities", window(30), "entity_detail_version_starts", 900),
+    Asked("diff_entities", window(365), "entity_head_pkey", 2500),
+    Asked("diff_entities", {**window(365), "mode": "changes"}, "entity_head_pkey", 2500),
+    Asked("list_scheduled", {}, "entity_version_starts", 100),
+    Asked("list_scheduled", {**COUNTED, "now": NOW, "known": EVENTS}, "entity_detail_version_ends", 200),
+    Asked("list_scheduled", {"as_of": THEN}, "entity_version_starts", 1500),
+]
+
+
+@pytest.fixture(scope="module")
+def connection(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
+    with clone() as conninfo:
+        fill(conninfo, ENTITIES, only_to_read=True)
+        with psycopg.connect(Dsns(conninfo, with_roles=False).of("read"), autocommit=True) as connection:
+            yield connection
+
+
+def ask(connection: psycopg.Connection[Any], asked: Asked) -> tuple[str, int]:
+    unsaid = dict.fromkeys(("known_from", "first_entry", "end_of_entries"))
+    return plan(connection, f"read/{asked.statement}", unsaid | asked.params)
+
+
+@pytest.mark.parametrize("asked", HOT, ids=lambda asked: f"{asked.statement}-{asked.by}")
+def test_a_hot_question_finds_its_rows_by_index(connection: psycopg.Connection[Any], asked: Asked) -> None:
+    explained, pages = ask(connection, asked)
+    assert f"'{asked.by}'" in explained
+    assert pages <= asked.most, explained
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [one for one in HOT if one.by in ("entity_version_name_parts", "entity_version_by_name")],
+    ids=lambda asked: f"{asked.statement}-{asked.by}",
+)
+def test_without_its_index_it_touches_more(connection: psycopg.Connection[Any], asked: Asked) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"DROP INDEX {asked.by}".encode())
+        explained, pages = ask(connection, asked)
+    assert f"'{asked.by}'" not in explained
+    assert pages > asked.most, explained
+
+
+@pytest.mark.parametrize("statement", ["list_current", "list_current_by_type", "search_current"])
+def test_what_fell_due_is_found_without_a_look_at_what_did_not(
+    connection: psycopg.Connection[Any], statement: str
+) -> None:
+    explained, _ = ask(connection, Asked(statement, {"type": "PERSON"}, "", 0))
+    assert "'entity_detail_version_starts_ahead'" in explained
