@@ -1,0 +1,105 @@
+"""`python -m tests.bench`: measure, say, and keep what was found. `make bench` and `make bench-quick` run it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from tests.bench import around, memory, projection, reads, rebuild, report, scale, start, sustained, visible, writes
+from tests.bench.bench import FULL, QUICK, Bench, Extent
+from tests.bench.results import Run
+from tests.bench.stand import stand
+
+MEASURES: dict[str, Callable[[Bench], None]] = {
+    "writes": writes.measure,
+    "sustained": sustained.measure,
+    "visible": visible.measure,
+    "reads": reads.measure,
+    "scale": scale.measure,
+    "projection": projection.measure,
+    "rebuild": rebuild.measure,
+    "memory": memory.measure,
+    "start": start.measure,
+}
+UNITS = {"k": 1_000, "m": 1_000_000}
+
+
+def size(text: str) -> int:
+    """Return a number of entities from 10000, 10k or 1M."""
+    number, unit = (text[:-1], UNITS[text[-1].lower()]) if text[-1:].lower() in UNITS else (text, 1)
+    return int(number) * unit
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    made.add_argument("--quick", action="store_true", help="short turns, small databases: within 3 minutes")
+    made.add_argument("--only", nargs="+", choices=MEASURES, metavar="MEASURE", help=", ".join(MEASURES))
+    made.add_argument("--sizes", nargs="+", type=size, metavar="N", help="entities a database: 10k 100k 1M 10M")
+    made.add_argument("--rounds", type=int)
+    made.add_argument("--seconds", type=float, help="of a turn")
+    made.add_argument("--sustained", type=float, metavar="SECONDS", help="of the load that has to last")
+    made.add_argument("--memory", type=float, metavar="SECONDS", help="of the load under which memory is watched")
+    made.add_argument("--json", type=Path, metavar="PATH", help="keep the results there")
+    made.add_argument("--write", action="store_true", help="write docs/benchmarks.md and its pictures anew")
+    made.add_argument("--from", type=Path, metavar="PATH", dest="kept", help="write from kept results; measure nothing")
+    return made
+
+
+def extent(given: argparse.Namespace) -> Extent:
+    """Return how much is to be measured."""
+    asked = {
+        "rounds": given.rounds,
+        "seconds": given.seconds,
+        "sizes": given.sizes and tuple(given.sizes),
+        "sustained_seconds": given.sustained,
+        "memory_seconds": given.memory,
+    }
+    base = QUICK if given.quick else FULL
+    return msgspec.structs.replace(base, **{name: value for name, value in asked.items() if value})
+
+
+def run(much: Extent, names: list[str], command: str) -> Run:
+    """Measure, and return what was found."""
+    with stand() as place:
+        bench = Bench(place, much)
+        for name in names:
+            bench.say(f"--- {name}")
+            MEASURES[name](bench)
+        return Run(
+            command=command,
+            rounds=much.rounds,
+            seconds=much.seconds,
+            lines=bench.lines,
+            series=bench.series,
+            **around.told(place),
+        )
+
+
+def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    given = parser().parse_args()
+    if given.kept:
+        found = msgspec.json.decode(given.kept.read_bytes(), type=Run)
+    else:
+        found = run(
+            extent(given), given.only or [*MEASURES], shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
+        )
+    if given.json:
+        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    if given.write:
+        report.write(found)
+    sys.stdout.write(report.table(found.lines))
+    sys.exit(any(line.verdict == "invalid" for line in found.lines))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

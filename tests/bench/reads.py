@@ -1,0 +1,128 @@
+"""Questions, asked by 64 connections at once, beside the raw server: over many entities, instants, types and pages."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from urllib.parse import quote
+
+from tests.bench.bench import Bench
+from tests.bench.dataset import fill
+from tests.bench.entities import API
+from tests.bench.load import Asking, ask_all_out, asking
+from tests.bench.peers import hello
+from tests.bench.results import Bar, Line
+from tests.bench.stand import Service, Stand
+
+MANY = 5_000
+"""Over how many entities, instants or pages a question goes."""
+LARGEST = 100_000
+ONE = Bar(goal=0.45, beyond=0.60, of="ratio")
+FIRST_PAGE = Bar(goal=4_000, beyond=8_000)
+CURSOR = Bar(goal=1 / 1.3, of="ratio")
+DEEP = Bar(goal=1 / 3, of="ratio")
+DEEP_PAGE = 1_000
+
+
+def instants(count: int, chance: random.Random) -> Iterator[str]:
+    """Yield instants of the years that the entities live in, as a query string has them."""
+    since = datetime(2015, 1, 1, tzinfo=UTC)
+    for _ in range(count):
+        yield quote((since + timedelta(seconds=chance.randrange(250_000_000))).isoformat().replace("+00:00", "Z"))
+
+
+def uids(service: Service, count: int) -> list[str]:
+    """Return so many entities that are there now, in no order."""
+    query = "SELECT entity_uid::text FROM read_model.entity_version WHERE is_current ORDER BY hashdiff LIMIT %s"
+    return [uid for (uid,) in service.log.execute(query, [count])]
+
+
+def cursors(service: Service, count: int) -> list[str]:
+    """Return the pages that the list leads to by cursor, one after the other."""
+    found: list[str] = []
+    path = f"{API}/entities?cursor="
+    while path and len(found) < count:
+        with service.get(path) as answer:
+            following = json.load(answer)["next"]
+        path = following and following[following.index(API) :]
+        found += [path] if path else []
+    return found
+
+
+def questions(stand: Stand, service: Service) -> dict[str, Asking]:
+    """Return what is asked, by name."""
+    chance = random.Random(1)  # noqa: S311  # it picks what is asked
+    some, whens = uids(service, MANY), [*instants(MANY, chance)]
+    pages = [chance.randrange(1, 20) for _ in range(MANY)]
+
+    def get(lines: list[str], token: str = "") -> Asking:
+        return asking(stand, [API + line for line in lines], token=token)
+
+    last = min(DEEP_PAGE, int(service.one("SELECT count(*) FROM read_model.entity_version WHERE is_current")) // 10)
+    return {
+        "one": get([f"/entities/{uid}" for uid in some]),
+        "list": get(["/entities"]),
+        "as_of": get([f"/entities-asof/?as_of={when}" for when in whens]),
+        "history": get([f"/entities/{uid}/history" for uid in some]),
+        "audit": get(["/audit"], service.token),
+        "list_mixed": get(
+            [f"/entities?type={kind}&page={page}" for page in pages for kind in ("PERSON", "INSTITUTION")]
+            + [f"/entities?page={page}" for page in pages]
+        ),
+        "cursor": asking(stand, cursors(service, 200)),
+        "deep": get([f"/entities?page={last - n % 10}" for n in range(10)]),
+    }
+
+
+TITLES = {
+    "list": "list, first page of 10",
+    "as_of": "as-of list, first page, an instant of many",
+    "history": "history of one of many entities",
+    "audit": "audit, first page",
+    "list_mixed": "list by type and plain, pages 1 to 20",
+}
+
+
+def measure(bench: Bench) -> None:
+    """Measure how many questions a second are answered."""
+    stand, seconds = bench.stand, bench.extent.seconds
+    size = min(LARGEST, max(bench.extent.sizes))
+    with (
+        hello(stand) as raw,
+        stand.service("reads", "api", fill=partial(fill, entities=size)) as service,
+    ):
+        asked = questions(stand, service)
+        greeting = asking(stand, ["/"])
+
+        def turn(what: Asking, seconds: float) -> float:
+            service.settle()
+            return ask_all_out(service.url, what, seconds).rate
+
+        turns = {"raw": lambda seconds: ask_all_out(raw, greeting, seconds).rate}
+        for name, what in asked.items():
+            turns[name] = partial(turn, what)
+        samples, faults = bench.rounds(turns)
+    entities = f"of {size:,} entities"
+
+    def line(name: str, what: str, against: str = "", reference: str = "", bar: Bar | None = None) -> Line:
+        return Line(
+            key="raw.get" if name == "raw" else f"reads.{name}",
+            what=what,
+            unit="/s",
+            samples=samples[name],
+            against=against,
+            reference=samples.get(reference, []),
+            bar=bar,
+            fault=faults.get(name, ""),
+        )
+
+    bench.add(
+        line("raw", "raw ASGI hello, GET"),
+        line("one", f"GET one {entities}, current", "raw ASGI GET", "raw", ONE),
+        *(line(name, f"{title} {entities}", bar=FIRST_PAGE) for name, title in TITLES.items()),
+        line("cursor", "pages 2 to 200 by cursor", "first page", "list", CURSOR),
+        line("deep", "page number 1,000", "first page", "list", DEEP),
+    )
