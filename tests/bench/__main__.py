@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import signal
 import sys
@@ -13,8 +14,9 @@ import msgspec
 
 from tests.bench import around, memory, projection, reads, rebuild, report, scale, start, sustained, visible, writes
 from tests.bench.bench import FULL, QUICK, Bench, Extent
-from tests.bench.results import Run
-from tests.bench.stand import stand
+from tests.bench.load import WrongAnswers
+from tests.bench.results import Line, Run
+from tests.bench.stand import ROOT, NotReady, stand
 
 MEASURES: dict[str, Callable[[Bench], None]] = {
     "writes": writes.measure,
@@ -27,6 +29,7 @@ MEASURES: dict[str, Callable[[Bench], None]] = {
     "memory": memory.measure,
     "start": start.measure,
 }
+KEPT = ROOT / ".data" / "benchmarks"
 UNITS = {"k": 1_000, "m": 1_000_000}
 
 
@@ -45,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seconds", type=float, help="of a turn")
     made.add_argument("--sustained", type=float, metavar="SECONDS", help="of the load that has to last")
     made.add_argument("--memory", type=float, metavar="SECONDS", help="of the load under which memory is watched")
-    made.add_argument("--json", type=Path, metavar="PATH", help="keep the results there")
+    made.add_argument("--json", type=Path, metavar="PATH", help="keep the results there; else under .data/benchmarks")
     made.add_argument("--write", action="store_true", help="write docs/benchmarks.md and its pictures anew")
     made.add_argument("--from", type=Path, metavar="PATH", dest="kept", help="write from kept results; measure nothing")
     return made
@@ -66,19 +69,30 @@ def extent(given: argparse.Namespace) -> Extent:
 
 def run(much: Extent, names: list[str], command: str) -> Run:
     """Measure, and return what was found."""
+    load = os.getloadavg()[0]
     with stand() as place:
         bench = Bench(place, much)
         for name in names:
             bench.say(f"--- {name}")
-            MEASURES[name](bench)
+            try:
+                MEASURES[name](bench)
+            except (NotReady, WrongAnswers) as error:  # the others can be measured all the same
+                bench.add(Line(key=name, what=name, unit="", samples=[], fault=str(error)))
         return Run(
             command=command,
             rounds=much.rounds,
             seconds=much.seconds,
             lines=bench.lines,
             series=bench.series,
-            **around.told(place),
+            **around.told(place, load),
         )
+
+
+def keep(found: Run, file: Path) -> None:
+    """Keep what was found as JSON."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    sys.stderr.write(f"The results are in {file}.\n")
 
 
 def main() -> None:
@@ -90,8 +104,7 @@ def main() -> None:
         found = run(
             extent(given), given.only or [*MEASURES], shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
         )
-    if given.json:
-        given.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+        keep(found, given.json or KEPT / f"{found.date.replace(':', '').replace(' ', '-')}.json")
     if given.write:
         report.write(found)
     sys.stdout.write(report.table(found.lines))

@@ -19,7 +19,7 @@ from tests.bench.stand import ROOT, Stand
 LIBRARIES = ("cockpit", "uvicorn", "uvloop", "httptools", "fastapi", "starlette", "psycopg", "msgspec", "eventsourcing")
 
 
-def told(stand: Stand) -> dict[str, Any]:
+def told(stand: Stand, load: float) -> dict[str, Any]:
     """Return commit, date, machine and versions."""
     with psycopg.connect(stand.server.dsn("postgres")) as connection:
         found = connection.execute("SHOW server_version").fetchone()
@@ -36,7 +36,7 @@ def told(stand: Stand) -> dict[str, Any]:
             "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
             "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
             "system": f"{platform.system()} {platform.release()}",
-            "load before": _load(),
+            "load before": f"{load:.1f}",
         },
         "versions": versions,
     }
@@ -57,7 +57,3 @@ def _said(command: Sequence[str]) -> str:
 def _first(file: str, name: str) -> str:
     lines = Path(file).read_text().splitlines() if Path(file).exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), platform.machine())
-
-
-def _load() -> str:
-    return f"{os.getloadavg()[0]:.1f}"

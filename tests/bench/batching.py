@@ -1,4 +1,4 @@
-"""Sends one NDJSON batch and counts what its lines were told: a process of its own, so that its work is not the service's.
+"""Sends one NDJSON batch and counts what its lines were told: a process of its own.
 
 Reads the address, the token and the file's name as arguments; tells seconds and verdicts as JSON.
 """

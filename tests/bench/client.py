@@ -1,8 +1,8 @@
 """The bundled client: one process that asks over many connections and keeps each answer's status and time.
 
-Closed (rate 0), every connection asks again when it has its answer. Paced, requests fall due at a fixed rate whatever the
-answers do, and their time counts from when they fell due: a service that stalls cannot hide it. At the end it waits for
-what is under way, so that every request is answered and counted. Run with a `Plan` as JSON on standard input.
+Closed (rate 0), every connection asks again when it has its answer. Paced, requests fall due at a fixed rate whatever
+the answers do, and their time counts from when they fell due: a service that stalls cannot hide it. At the end it waits
+for what is under way, so that every request is answered and counted. Run with a `Plan` as JSON on standard input.
 """
 
 from __future__ import annotations
@@ -101,8 +101,9 @@ class Run:
     async def carry_out(self) -> Report:
         loop = asyncio.get_running_loop()
         place = urlsplit(self._plan.url)
+        host, port = place.hostname or "", place.port or 80
         for _ in range(self._plan.connections):
-            _, connection = await loop.create_connection(lambda: Connection(self), place.hostname, place.port)
+            _, connection = await loop.create_connection(lambda: Connection(self), host, port)
             self.idle.append(connection)
         began = time.perf_counter()
         self.ends_at = began + self._plan.seconds
@@ -113,16 +114,21 @@ class Run:
             for connection in asking:
                 connection.ask(time.perf_counter())
             await asyncio.sleep(self._plan.seconds)
-        while (self.due or len(self.idle) < self._plan.connections - self.broken) and (
-            time.perf_counter() < self.ends_at + PATIENCE_SECONDS
-        ):
-            await asyncio.sleep(TICK_SECONDS)
+        await self._end()
         unanswered = len(self.due) + self._plan.connections - len(self.idle)
         times = sorted(self.times)
         share = [
             times[min(len(times) - 1, int(len(times) * part))] * 1e3 if times else 0.0 for part in (0.5, 0.99, 1.0)
         ]
         return Report(dict(self.statuses), max(self.broken, unanswered), self.last_answer_at - began, *share)
+
+    async def _end(self) -> None:
+        """Wait until nothing is under way any more."""
+        give_up = self.ends_at + PATIENCE_SECONDS
+        while self.due or len(self.idle) < self._plan.connections - self.broken:  # no event tells
+            if time.perf_counter() > give_up:
+                return
+            await asyncio.sleep(TICK_SECONDS)
 
     async def _pace(self, began: float) -> None:
         told = 0
@@ -166,7 +172,7 @@ class Connection(asyncio.Protocol):
             self._got = b""
             self._run.answered(self, int(head[9:12]), self._began)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self._run.broken += 1
 
 

@@ -66,6 +66,6 @@ def check_projected(service: Service) -> None:
     parked = service.one("SELECT count(*) FROM read_model.parked_event")
     if not (registered == heads == current + retired and audited == events and parked == 0):
         raise WrongAnswers(
-            f"{registered} entities registered, {heads} known, {current} current, {retired} retired; {events} events, {audited} in the"
-            f" audit trail, {parked} parked"
+            f"{registered} entities registered, {heads} known, {current} current, {retired} retired;"
+            f" {events} events, {audited} in the audit trail, {parked} parked"
         )

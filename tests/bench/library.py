@@ -20,7 +20,7 @@ from eventsourcing.projection import Projection, ProjectionRunner
 
 
 class Person(Aggregate):  # type: ignore[misc]  # it is installed for a run alone
-    @event("Registered")  # type: ignore[misc,untyped-decorator]
+    @event("Registered")  # type: ignore[untyped-decorator]
     def __init__(self, display_name: str, entity_type: str, details: dict[str, str]) -> None:
         self.display_name, self.entity_type, self.details = display_name, entity_type, details
 
@@ -48,7 +48,7 @@ class People(Projection[View]):  # type: ignore[misc]
         self.view.put(domain_event.originator_id, domain_event.display_name, domain_event.originator_version, tracking)
 
 
-def person(number: int) -> Person:
+def person(number: int) -> Any:
     details = {
         "EMAIL": f"somebody.{number}@example.com",
         "PHONE": f"+1-202-{number}",
@@ -79,7 +79,7 @@ def project(app: App, events: int) -> float:
     began = time.perf_counter()
     with ProjectionRunner(application_class=App, projection_class=People, view_class=View) as runner:
         runner.wait(head, timeout=600)
-        return (head - done) / (time.perf_counter() - began)
+        return float((head - done) / (time.perf_counter() - began))
 
 
 def main(what: str, much: str) -> None:

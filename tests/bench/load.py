@@ -23,7 +23,7 @@ CONNECTIONS = 64
 CLIENT = (sys.executable, "-m", "tests.bench.client")
 SCRIPT = Path(__file__).with_name("wrk.lua")
 _files = itertools.count()
-_numbers = itertools.count(step=10_000_000)
+numbers = itertools.count(step=10_000_000)
 
 
 class WrongAnswers(Exception):
@@ -41,7 +41,7 @@ class Asking(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """How many were answered in how many seconds; times in milliseconds. Exact: nothing more was under way at the end."""
+    """How many were answered in how many seconds; times in milliseconds. Exact: nothing was under way at the end."""
 
     answers: int
     seconds: float
@@ -90,7 +90,7 @@ def ask_all_out(url: str, what: Asking, seconds: float, *, connections: int = CO
         return ask(url, what, seconds, connections=connections, after=after)
     body = what.lines.with_suffix(".body")
     body.write_text(what.body)
-    arguments = [what.method, str(what.lines), str(body), str(next(_numbers)), what.token, str(after)]
+    arguments = [what.method, str(what.lines), str(body), str(next(numbers)), what.token, str(after)]
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "30s", "-s", str(SCRIPT), url]
     told = msgspec.json.decode(run([*command, "--", *arguments]).strip().splitlines()[-1], type=Tally)
     if told.bad or told.broken:
@@ -105,7 +105,7 @@ def plan(
 ) -> Plan:
     """Return what the bundled client is to do; with a rate it asks so often a second, whatever the answers do."""
     return Plan(
-        url, what.method, str(what.lines), what.body, what.token, next(_numbers), after, connections, seconds, rate
+        url, what.method, str(what.lines), what.body, what.token, next(numbers), after, connections, seconds, rate
     )
 
 

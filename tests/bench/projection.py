@@ -10,7 +10,7 @@ import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from tests.bench.bench import Bench
@@ -42,7 +42,9 @@ def commands(number: int, count: int, known: list[str]) -> Iterator[str]:
             key = {"source": "bench", "external_id": f"{number}-{n}", "entity_type": "PERSON"}
             yield json.dumps({**key, "display_name": name, "details": details})
         else:
-            yield json.dumps({"entity_uid": known[n // 3 % len(known)], "display_name": name, "details": {"EMAIL": mail}})
+            yield json.dumps(
+                {"entity_uid": known[n // 3 % len(known)], "display_name": name, "details": {"EMAIL": mail}}
+            )
 
 
 def measure(bench: Bench) -> None:
@@ -55,7 +57,7 @@ def measure(bench: Bench) -> None:
         def batch(_: float) -> float:
             return _take(bench, service, known)
 
-        turns = {"batch": batch, "fold": partial(_fold, service)}
+        turns: dict[str, Callable[[float], float]] = {"batch": batch, "fold": partial(_fold, service)}
         if Library.is_there():
             library = Library(bench.stand, "library_projection")
             turns["library"] = lambda seconds: library.projects(seconds * LIBRARY_EVENTS_A_SECOND)
@@ -123,6 +125,8 @@ def _take(bench: Bench, service: Service, known: list[str]) -> float:
 def _fold(service: Service, _seconds: float) -> float:
     """Start the projector and return how many events a second it folds, until none is left."""
     first = service.checkpoint()
+    if not service.behind():
+        raise WrongAnswers("there is no backlog to fold")
     service.start("project", is_waited_for=False)
     wait_until(lambda: service.checkpoint() > first, "the projector has begun", pause=POLL_SECONDS)
     began_at, began = service.checkpoint(), time.monotonic()

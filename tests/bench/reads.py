@@ -40,6 +40,16 @@ def uids(service: Service, count: int) -> list[str]:
     return [uid for (uid,) in service.log.execute(query, [count])]
 
 
+def then(service: Service, count: int) -> list[str]:
+    """Return so many entities, each as of an instant at which it was there, as a path."""
+    query = (
+        "SELECT entity_uid::text, valid_from + (coalesce(valid_to, valid_from + interval '1 year') - valid_from) / 2"
+        " FROM read_model.entity_version ORDER BY hashdiff LIMIT %s"
+    )
+    found = service.log.execute(query, [count]).fetchall()
+    return [f"{API}/entities/{uid}?as_of={quote(at.astimezone(UTC).isoformat())}" for uid, at in found]
+
+
 def cursors(service: Service, count: int) -> list[str]:
     """Return the pages that the list leads to by cursor, one after the other."""
     found: list[str] = []
@@ -52,8 +62,8 @@ def cursors(service: Service, count: int) -> list[str]:
     return found
 
 
-def questions(stand: Stand, service: Service) -> dict[str, Asking]:
-    """Return what is asked, by name."""
+def questions(stand: Stand, service: Service, deep: int) -> dict[str, Asking]:
+    """Return what is asked, by name; `deep` is the number of a page far behind."""
     chance = random.Random(1)  # noqa: S311  # it picks what is asked
     some, whens = uids(service, MANY), [*instants(MANY, chance)]
     pages = [chance.randrange(1, 20) for _ in range(MANY)]
@@ -61,7 +71,6 @@ def questions(stand: Stand, service: Service) -> dict[str, Asking]:
     def get(lines: list[str], token: str = "") -> Asking:
         return asking(stand, [API + line for line in lines], token=token)
 
-    last = min(DEEP_PAGE, int(service.one("SELECT count(*) FROM read_model.entity_version WHERE is_current")) // 10)
     return {
         "one": get([f"/entities/{uid}" for uid in some]),
         "list": get(["/entities"]),
@@ -73,7 +82,7 @@ def questions(stand: Stand, service: Service) -> dict[str, Asking]:
             + [f"/entities?page={page}" for page in pages]
         ),
         "cursor": asking(stand, cursors(service, 200)),
-        "deep": get([f"/entities?page={last - n % 10}" for n in range(10)]),
+        "deep": get([f"/entities?page={max(1, deep - n)}" for n in range(10)]),
     }
 
 
@@ -88,13 +97,15 @@ TITLES = {
 
 def measure(bench: Bench) -> None:
     """Measure how many questions a second are answered."""
-    stand, seconds = bench.stand, bench.extent.seconds
+    stand = bench.stand
     size = min(LARGEST, max(bench.extent.sizes))
     with (
         hello(stand) as raw,
         stand.service("reads", "api", fill=partial(fill, entities=size)) as service,
     ):
-        asked = questions(stand, service)
+        current = int(service.one("SELECT count(*) FROM read_model.entity_version WHERE is_current"))
+        deep = min(DEEP_PAGE, current // 10)
+        asked = questions(stand, service, deep)
         greeting = asking(stand, ["/"])
 
         def turn(what: Asking, seconds: float) -> float:
@@ -124,5 +135,5 @@ def measure(bench: Bench) -> None:
         line("one", f"GET one {entities}, current", "raw ASGI GET", "raw", ONE),
         *(line(name, f"{title} {entities}", bar=FIRST_PAGE) for name, title in TITLES.items()),
         line("cursor", "pages 2 to 200 by cursor", "first page", "list", CURSOR),
-        line("deep", "page number 1,000", "first page", "list", DEEP),
+        line("deep", f"page number {deep:,}", "first page", "list", DEEP),
     )

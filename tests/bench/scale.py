@@ -1,6 +1,7 @@
 """What growth costs: the same questions to databases of several sizes, one connection, one question after the other.
 
-What counts is how long one of a hundred takes at least (p99), and by how much a point in time and a page grow with the data.
+What counts is how long one of a hundred takes at least (p99), and by how much a point in time and a page grow with the
+data.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tests.bench.bench import Bench
 from tests.bench.dataset import fill
 from tests.bench.entities import API
 from tests.bench.load import Answered, Asking, ask, asking
-from tests.bench.reads import instants, uids
+from tests.bench.reads import instants, then
 from tests.bench.results import Bar, Line, Series
 from tests.bench.stand import Service, Stand
 
@@ -39,14 +40,14 @@ def span(days: int, chance: random.Random) -> str:
 def questions(stand: Stand, service: Service, entities: int) -> dict[str, tuple[Asking, Bar | None]]:
     """Return what is asked, by name, and how soon it has to be answered."""
     chance = random.Random(2)  # noqa: S311  # it picks what is asked
-    some, whens = uids(service, MANY), [*instants(MANY, chance)]
+    whens = [*instants(MANY, chance)]
     rare = [f"{n}" for n in (chance.randrange(entities // 10, entities) for _ in range(MANY))]
 
     def get(lines: list[str]) -> Asking:
         return asking(stand, [API + line for line in lines])
 
     return {
-        FLAT_QUESTIONS[0]: (get([f"/entities/{uid}?as_of={t}" for uid, t in zip(some, whens, strict=True)]), None),
+        FLAT_QUESTIONS[0]: (asking(stand, then(service, MANY)), None),
         FLAT_QUESTIONS[1]: (get([f"/entities-asof/?as_of={when}&count=none" for when in whens]), None),
         "list, exact count": (get(["/entities"]), PROMPT),
         "list by type, exact count": (get(["/entities?type=PERSON", "/entities?type=INSTITUTION"]), PROMPT),

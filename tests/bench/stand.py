@@ -1,4 +1,4 @@
-"""What is measured: an embedded PostgreSQL, and real `cockpit` processes beside it, in a directory that goes afterwards.
+"""What is measured: an embedded PostgreSQL, and real `cockpit` processes beside it, in a folder that goes afterwards.
 
 Every process is started from the main thread on a leash, so that none outlives the benchmark.
 """
@@ -124,10 +124,11 @@ class Service:
         self.token = asyncio.run(_token(prepare(self.conninfo, settings).of("write")))
 
     def get(self, path: str) -> http.client.HTTPResponse:
-        """Ask once, by the way: what is measured is asked by load.py. Raises NotReady unless it is answered with 200."""
-        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Token {self.token}"})
+        """Ask once, by the way: what is measured is asked by load.py. Raises NotReady unless it is answered well."""
+        headers = {"Authorization": f"Token {self.token}"}
+        request = urllib.request.Request(self.url + path, headers=headers)  # noqa: S310  # our own address
         try:
-            answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=30)
+            answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=30)  # noqa: S310
         except urllib.error.URLError as error:
             raise NotReady(f"{path}: {error}") from None
         return answer
@@ -217,7 +218,7 @@ class Stand:
     def service(
         self, database: str, *parts: str, sample: bool = False, fill: Callable[[str], object] | None = None
     ) -> Iterator[Service]:
-        """Give a service over a database that is made, with an account; it is stopped afterwards, and the database dropped.
+        """Give a service over a new database, with an account; it is stopped afterwards, and the database dropped.
 
         Wanted, it has the sample data; or what `fill` puts into it.
         """

@@ -1,9 +1,9 @@
 """Commands at a rate that lasts: the highest at which the projector keeps up and nobody waits long.
 
 The bundled client asks at a fixed rate over 64 connections, and an answer's time counts from when the request fell due.
-The rate is found by halving: it is good when every answer is, 99 of 100 come within 15 ms, and the oldest event that the
-read model lacks is never a second old; where no rate is that good, when the read model keeps up. Nine tenths of the best
-one that was found then have to last.
+The rate is found by halving: it is good when every answer is, 99 of 100 come within 15 ms, and the oldest event that
+the read model lacks is never a second old; where no rate is that good, when the read model keeps up. Nine tenths of the
+best one that was found then have to last.
 """
 
 from __future__ import annotations
@@ -122,9 +122,13 @@ def measure(bench: Bench) -> None:
             fault=fault,
         ),
     )
-    curve = [(n * much.sustained_seconds / much.rounds + at, lag) for n, part in enumerate(lasted) for at, lag in part.lags]
+    curve = [
+        (n * much.sustained_seconds / much.rounds + at, lag) for n, part in enumerate(lasted) for at, lag in part.lags
+    ]
     bench.series.append(
-        Series(key="lag", title="Lag under sustained load", across="seconds", up="seconds behind", curves={"lag": curve})
+        Series(
+            key="lag", title="Lag under sustained load", across="seconds", up="seconds behind", curves={"lag": curve}
+        )
     )
 
 
