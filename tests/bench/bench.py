@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ class Extent(Struct, frozen=True, kw_only=True):
     """How many versions the read model has when a backlog is folded, and when it is made anew."""
     commands: int
     """How many commands a batch has."""
+    within: float | None = None
+    """In how many seconds it should be done: rounds are left out for it, but for the first."""
 
 
 FULL = Extent(
@@ -43,15 +46,16 @@ QUICK = Extent(
     rounds=3,
     seconds=1,
     sizes=(10_000,),
-    sustained_seconds=15,
-    memory_seconds=10,
-    search_seconds=2,
+    sustained_seconds=12,
+    memory_seconds=8,
+    search_seconds=1.5,
     versions=20_000,
     commands=3_000,
+    within=165,
 )
 
 
-WARM_SECONDS = 1.0
+WARM_SECONDS = 0.5
 
 
 class Bench:
@@ -64,6 +68,13 @@ class Bench:
         self.lasting_rate: float | None = None
         """How many commands a second the service takes for as long as one likes, once that is known."""
         self._began = time.monotonic()
+        self._ends_at = math.inf
+
+    def allot(self, share: float) -> None:
+        """Let what comes next end its rounds after this share of the time that is left, where time is limited."""
+        if self.extent.within is not None:
+            now = time.monotonic()
+            self._ends_at = now + share * max(0.0, self._began + self.extent.within - now)
 
     def say(self, text: str) -> None:
         print(f"{time.monotonic() - self._began:7.1f} s  {text}", file=sys.stderr, flush=True)  # noqa: T201
@@ -84,6 +95,9 @@ class Bench:
         samples: dict[str, list[float]] = {name: [] for name in turns}
         faults: dict[str, str] = {}
         for number in range(self.extent.rounds + 1):
+            if number > 1 and time.monotonic() > self._ends_at:
+                self.say("no time is left for another round")
+                break
             for name, turn in turns.items():
                 if name in faults:
                     continue

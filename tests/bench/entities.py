@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING
 
 from tests.bench.load import CONNECTIONS, Answered, Asking, WrongAnswers, asking
@@ -25,6 +26,8 @@ PATCHED = 20_000
 """Over how many entities the changes go, at most."""
 WITH_ETAG = 200
 """How many of these are changed with If-Match, once each."""
+LOOKED_INTO = 3
+"""How many answers are looked into, of each question."""
 _round = itertools.count(1)
 
 
@@ -42,9 +45,19 @@ def revising(stand: Stand, service: Service) -> Asking:
     paths = [f"{API}/entities/{uid}" for (uid,) in found]
     every = max(2, len(paths) // WITH_ETAG)
     lines: Sequence[str | tuple[str, str]] = [
-        (path, service.get(path).headers["ETag"]) if n % every == 0 else path for n, path in enumerate(paths)
+        (path, service.ask(path).headers["ETag"]) if n % every == 0 else path for n, path in enumerate(paths)
     ]
     return asking(stand, lines, 200, "PATCH", REVISE, service.token)
+
+
+def check_told(service: Service, what: Asking) -> None:
+    """Raise WrongAnswers unless what is asked first is answered with something, and what is asked for."""
+    for line in what.lines.read_text().splitlines()[:LOOKED_INTO]:
+        with service.ask(line) as answer:
+            told = json.load(answer)
+        found = told["results"] if "results" in told else [told["entity_uid"]]
+        if not found or ("results" not in told and told["entity_uid"] not in line):
+            raise WrongAnswers(f"{line} is answered with {str(told)[:80]}")
 
 
 def check_appended(service: Service, before: int, answered: Answered) -> None:

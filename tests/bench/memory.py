@@ -67,7 +67,7 @@ def watch(bench: Bench, service: Service) -> dict[str, Curve]:
 def measure(bench: Bench) -> None:
     """Watch the memory of the API and of the projector; Linux alone tells it."""
     fault, curves = "", {part: Curve() for part in PARTS}
-    with bench.stand.service("memory", "api", "project", sample=True) as service:
+    with bench.stand.service("memory", "api", "project") as service:
         try:
             curves = watch(bench, service)
         except (WrongAnswers, OSError) as error:

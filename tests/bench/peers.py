@@ -51,7 +51,7 @@ class PgBench:
 
     def inserts(self, seconds: float) -> float:
         """Return how many a second."""
-        options = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-T", str(max(1, round(seconds)))]
+        options = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1", "-T", str(max(2, round(seconds)))]
         said = _run(["pgbench", *options, "-f", str(self._script), self._conninfo])
         return _figure(r"^tps = ([\d.]+)", said)
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from tests.bench.bench import Bench
 from tests.bench.dataset import fill
-from tests.bench.entities import API
+from tests.bench.entities import API, check_told
 from tests.bench.load import Asking, ask_all_out, asking
 from tests.bench.peers import hello
 from tests.bench.results import Bar, Line
@@ -55,7 +55,7 @@ def cursors(service: Service, count: int) -> list[str]:
     found: list[str] = []
     path = f"{API}/entities?cursor="
     while path and len(found) < count:
-        with service.get(path) as answer:
+        with service.ask(path) as answer:
             following = json.load(answer)["next"]
         path = following and following[following.index(API) :]
         found += [path] if path else []
@@ -109,6 +109,7 @@ def measure(bench: Bench) -> None:
         greeting = asking(stand, ["/"])
 
         def turn(what: Asking, seconds: float) -> float:
+            check_told(service, what)
             service.settle()
             return ask_all_out(service.url, what, seconds).rate
 

@@ -15,7 +15,7 @@ from statistics import median
 
 from tests.bench.bench import Bench
 from tests.bench.dataset import fill
-from tests.bench.entities import API
+from tests.bench.entities import API, check_told
 from tests.bench.load import Answered, Asking, ask, asking
 from tests.bench.reads import instants, then
 from tests.bench.results import Bar, Line, Series
@@ -79,7 +79,7 @@ def measure(bench: Bench) -> None:
                 bars[name] = bar
                 kept = found.setdefault(name, {}).setdefault(size, [])
                 turns[f"{name}, {size}"] = partial(_turn, service, what, kept)
-        _, faults = bench.rounds(turns, min(TURN_SECONDS, bench.extent.seconds))
+        _, faults = bench.rounds(turns, min(TURN_SECONDS, bench.extent.seconds / 3))
     for name, sizes in found.items():
         for size, answers in sizes.items():
             bench.add(_line(bench, name, size, answers[1:], bars[name], faults.get(f"{name}, {size}", "")))
@@ -96,6 +96,7 @@ def measure(bench: Bench) -> None:
 
 
 def _turn(service: Service, what: Asking, kept: list[Answered], seconds: float) -> float:
+    check_told(service, what)
     kept.append(ask(service.url, what, seconds, connections=1))
     return kept[-1].p99
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import os
 import re
 import secrets
@@ -36,6 +37,7 @@ from tests.bench import leash
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "cockpit-bench-"
+TYPES = {"entity-types": ("PERSON", "INSTITUTION"), "detail-types": ("EMAIL", "PHONE", "ADDRESS", "WEBSITE")}
 READY_SECONDS = 300.0
 STOP_SECONDS = 20.0
 
@@ -72,38 +74,22 @@ class Service:
 
     def __init__(self, stand: Stand, database: str) -> None:
         self._stand, self.conninfo = stand, stand.server.dsn(database)
+        self._settings = {"COCKPIT_DATABASE_URL": self.conninfo, "COCKPIT_PORT": "0"}
         self._parts: dict[str, subprocess.Popen[bytes]] = {}
         self.url = self.token = ""
         self.log = psycopg.connect(self.conninfo, autocommit=True, options="-c search_path=read_model,public")
 
-    def cockpit(self, *words: str, typed: str = "") -> bytes:
-        """Run a `cockpit` command to its end and return what it said. Raises NotReady when it fails."""
-        with self._stand.output(words[0]) as file:
-            running = leashed(
-                self._command(words),
-                env=self._environment(),
-                cwd=self._stand.folder,
-                stdin=subprocess.PIPE,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
-            running.communicate(typed.encode())
-            said = Path(file.name).read_bytes()
-        if running.returncode != 0:
-            raise NotReady(f"cockpit {' '.join(words)} ended with {running.returncode}: {said[-2000:].decode()}")
-        return said
-
     def start(self, *parts: str, is_waited_for: bool = True) -> None:
         """Start `api`, `project`, or both, and wait until they are there."""
+        said: dict[str, Path] = {}
         for part in parts:
-            file = self._stand.output(part)
-            command = self._command([part])
-            running = leashed(command, env=self._environment(), cwd=self._stand.folder, stdout=file, stderr=file)
-            file.close()
+            with self._stand.output(part) as file:
+                command, settings = [sys.executable, "-m", "cockpit", part], clean_environment(**self._settings)
+                running = leashed(command, env=settings, cwd=self._stand.folder, stdout=file, stderr=file)
             self._stand.held.callback(stop, running)
-            self._parts[part] = running
-            if part == "api":
-                self.url = self._address(running, Path(file.name))
+            self._parts[part], said[part] = running, Path(file.name)
+        if "api" in parts:
+            self.url = self._address(self._parts["api"], said["api"])
         if "project" in parts and is_waited_for:
             wait_until(self._has_projector, "a projector that leads")
 
@@ -123,10 +109,17 @@ class Service:
         settings = Settings(database_url=SecretStr(self.conninfo))
         self.token = asyncio.run(_token(prepare(self.conninfo, settings).of("write")))
 
-    def get(self, path: str) -> http.client.HTTPResponse:
+    def register_types(self) -> None:
+        """Have the types that entities are made of."""
+        for kind, codes in TYPES.items():
+            for code in codes:
+                self.ask(f"/api/v1/{kind}", {"code": code, "name": code.title()}).close()
+
+    def ask(self, path: str, body: object = None) -> http.client.HTTPResponse:
         """Ask once, by the way: what is measured is asked by load.py. Raises NotReady unless it is answered well."""
-        headers = {"Authorization": f"Token {self.token}"}
-        request = urllib.request.Request(self.url + path, headers=headers)  # noqa: S310  # our own address
+        headers = {"Authorization": f"Token {self.token}", "Content-Type": "application/json"}
+        given = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, given, headers)  # noqa: S310  # our own address
         try:
             answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=30)  # noqa: S310
         except urllib.error.URLError as error:
@@ -140,7 +133,7 @@ class Service:
 
     def settle(self) -> None:
         """Wait until what was asked before, and nobody waits for any more, has been answered: it stands in a queue."""
-        with self.get("/api/v1/entities?page_size=1&count=none") as answer:
+        with self.ask("/api/v1/entities?page_size=1&count=none") as answer:
             answer.read()
 
     def head(self) -> int:
@@ -172,12 +165,6 @@ class Service:
 
         wait_until(look, "the API is ready")
         return found[0]
-
-    def _command(self, words: Sequence[str]) -> list[str]:
-        return [sys.executable, "-m", "cockpit", *words]
-
-    def _environment(self) -> dict[str, str]:
-        return clean_environment(COCKPIT_DATABASE_URL=self.conninfo, COCKPIT_PORT="0")
 
 
 async def _token(conninfo: str) -> str:
@@ -215,12 +202,10 @@ class Stand:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database)))
 
     @contextmanager
-    def service(
-        self, database: str, *parts: str, sample: bool = False, fill: Callable[[str], object] | None = None
-    ) -> Iterator[Service]:
+    def service(self, database: str, *parts: str, fill: Callable[[str], object] | None = None) -> Iterator[Service]:
         """Give a service over a new database, with an account; it is stopped afterwards, and the database dropped.
 
-        Wanted, it has the sample data; or what `fill` puts into it.
+        It has what `fill` puts into it, or nothing but types.
         """
         self.create(database)
         with ExitStack() as stack:
@@ -230,9 +215,9 @@ class Stand:
             service.prepare()
             if fill is not None:
                 fill(service.conninfo)
-            if sample:
-                service.cockpit("fixtures")
             service.start(*parts)
+            if fill is None and parts:
+                service.register_types()
             yield service
 
     @contextmanager

@@ -37,7 +37,7 @@ def probe(service: Service, seconds: float) -> list[float]:
 
 def measure(bench: Bench) -> None:
     """Probe an idle service and a busy one, in turns."""
-    with bench.stand.service("visible", "api", "project", sample=True) as service:
+    with bench.stand.service("visible", "api", "project") as service:
         what = registering(bench.stand, service)
         idle: list[list[float]] = []
         busy: list[list[float]] = []

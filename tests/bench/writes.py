@@ -18,7 +18,7 @@ PATCH = Bar(goal=0.80, beyond=1.0, of="ratio")
 def measure(bench: Bench) -> None:
     """Measure bursts of POST and PATCH; each burst ends when the projector has folded what it made."""
     stand, seconds = bench.stand, bench.extent.seconds
-    with hello(stand) as raw, stand.service("writes", "api", "project", sample=True) as service:
+    with hello(stand) as raw, stand.service("writes", "api", "project") as service:
         greeting = asking(stand, ["/"], 201, "POST", REGISTER)
         posting = registering(stand, service)
         drained: list[float] = []
