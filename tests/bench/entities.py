@@ -6,7 +6,7 @@ import itertools
 import json
 from typing import TYPE_CHECKING
 
-from tests.bench.load import CONNECTIONS, Answered, Asking, WrongAnswers, asking
+from tests.bench.load import CONNECTIONS, Answered, Asking, WrongAnswers, ask_all_out, asking
 from tests.bench.stand import Service, Stand
 
 if TYPE_CHECKING:
@@ -48,6 +48,27 @@ def revising(stand: Stand, service: Service) -> Asking:
         (path, service.ask(path).headers["ETag"]) if n % every == 0 else path for n, path in enumerate(paths)
     ]
     return asking(stand, lines, 200, "PATCH", REVISE, service.token)
+
+
+class Turns:
+    """What a service is asked all out, turn by turn, and what an answer costs its API: microseconds of a processor."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.costs: dict[str, list[float]] = {}
+
+    def ask(self, name: str, what: Asking, seconds: float) -> Answered:
+        """Ask all out. Raises WrongAnswers."""
+        before = self._service.processor_seconds("api")
+        answered = ask_all_out(self._service.url, what, seconds)
+        if answered.answers:
+            cost = (self._service.processor_seconds("api") - before) / answered.answers * 1e6
+            self.costs.setdefault(name, []).append(cost)
+        return answered
+
+    def cost(self, name: str) -> list[float]:
+        """Return what an answer cost in each round that counts."""
+        return self.costs.get(name, [])[1:]
 
 
 def check_told(service: Service, what: Asking) -> None:

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from tests.bench.bench import Bench
 from tests.bench.dataset import fill
-from tests.bench.entities import API, check_told
-from tests.bench.load import Asking, ask_all_out, asking
+from tests.bench.entities import API, Turns, check_told
+from tests.bench.load import Asking, WrongAnswers, ask_all_out, asking
 from tests.bench.peers import hello
 from tests.bench.results import Bar, Line
 from tests.bench.stand import Service, Stand
@@ -25,6 +25,8 @@ FIRST_PAGE = Bar(goal=4_000, beyond=8_000)
 CURSOR = Bar(goal=1 / 1.3, of="ratio")
 DEEP = Bar(goal=1 / 3, of="ratio")
 DEEP_PAGE = 1_000
+CURSORS = 100
+MOST_A_PAGE = 500
 
 
 def instants(count: int, chance: random.Random) -> Iterator[str]:
@@ -50,20 +52,23 @@ def then(service: Service, count: int) -> list[str]:
     return [f"{API}/entities/{uid}?as_of={quote(at.astimezone(UTC).isoformat())}" for uid, at in found]
 
 
-def cursors(service: Service, count: int) -> list[str]:
-    """Return the pages that the list leads to by cursor, one after the other."""
+def cursors(service: Service, count: int, entities: int) -> list[str]:
+    """Return so many pages of 10 that cursors lead to, evenly from the second page to the end."""
+    step = max(10, min(MOST_A_PAGE, entities // (count + 1)))
     found: list[str] = []
-    path = f"{API}/entities?cursor="
+    path = f"{API}/entities?page_size={step}&cursor=*"
     while path and len(found) < count:
         with service.ask(path) as answer:
             following = json.load(answer)["next"]
         path = following and following[following.index(API) :]
-        found += [path] if path else []
+        found += [path.replace(f"page_size={step}", "page_size=10")] if path else []
+    if not found or not all("cursor=" in path for path in found):
+        raise WrongAnswers(f"no cursor leads on: {found[:1]}")
     return found
 
 
-def questions(stand: Stand, service: Service, deep: int) -> dict[str, Asking]:
-    """Return what is asked, by name; `deep` is the number of a page far behind."""
+def questions(stand: Stand, service: Service, current: int, deep: int) -> dict[str, Asking]:
+    """Return what is asked of so many current entities, by name; `deep` is the number of a page far behind."""
     chance = random.Random(1)  # noqa: S311  # it picks what is asked
     some, whens = uids(service, MANY), [*instants(MANY, chance)]
     pages = [chance.randrange(1, 20) for _ in range(MANY)]
@@ -81,7 +86,7 @@ def questions(stand: Stand, service: Service, deep: int) -> dict[str, Asking]:
             [f"/entities?type={kind}&page={page}" for page in pages for kind in ("PERSON", "INSTITUTION")]
             + [f"/entities?page={page}" for page in pages]
         ),
-        "cursor": asking(stand, cursors(service, 200)),
+        "cursor": asking(stand, cursors(service, CURSORS, current)),
         "deep": get([f"/entities?page={max(1, deep - n)}" for n in range(10)]),
     }
 
@@ -105,17 +110,19 @@ def measure(bench: Bench) -> None:
     ):
         current = int(service.one("SELECT count(*) FROM read_model.entity_version WHERE is_current"))
         deep = min(DEEP_PAGE, current // 10)
-        asked = questions(stand, service, deep)
+        asked = questions(stand, service, current, deep)
         greeting = asking(stand, ["/"])
 
-        def turn(what: Asking, seconds: float) -> float:
+        turning = Turns(service)
+
+        def turn(name: str, what: Asking, seconds: float) -> float:
             check_told(service, what)
             service.settle()
-            return ask_all_out(service.url, what, seconds).rate
+            return turning.ask(name, what, seconds).rate
 
         turns = {"raw": lambda seconds: ask_all_out(raw, greeting, seconds).rate}
         for name, what in asked.items():
-            turns[name] = partial(turn, what)
+            turns[name] = partial(turn, name, what)
         samples, faults = bench.rounds(turns)
     entities = f"of {size:,} entities"
 
@@ -128,6 +135,7 @@ def measure(bench: Bench) -> None:
             against=against,
             reference=samples.get(reference, []),
             bar=bar,
+            costs=turning.cost(name),
             fault=faults.get(name, ""),
         )
 
@@ -135,6 +143,6 @@ def measure(bench: Bench) -> None:
         line("raw", "raw ASGI hello, GET"),
         line("one", f"GET one {entities}, current", "raw ASGI GET", "raw", ONE),
         *(line(name, f"{title} {entities}", bar=FIRST_PAGE) for name, title in TITLES.items()),
-        line("cursor", "pages 2 to 200 by cursor", "first page", "list", CURSOR),
+        line("cursor", "pages by cursor, from the second to the end", "first page", "list", CURSOR),
         line("deep", f"page number {deep:,}", "first page", "list", DEEP),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from tests.bench import plots
 from tests.bench.results import Bar, Line, Run
@@ -10,7 +11,7 @@ from tests.bench.stand import ROOT
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PICTURES = ROOT / "docs" / "benchmarks"
-HEAD = ("what", "measured", "min … max", "against", "ratio", "goal", "beyond", "")
+HEAD = ("what", "measured", "min … max", "against", "ratio", "goal", "beyond", "API's CPU", "")
 VERDICTS = {"beyond": "**beyond**", "met": "met", "missed": "missed", "told": "", "invalid": "**invalid**"}
 
 
@@ -30,7 +31,8 @@ def _row(line: Line) -> tuple[str, ...]:
     ratio = "" if line.ratio is None else f"{line.ratio:.2f}"
     goal, beyond = (_bound(line.bar, name) for name in ("goal", "beyond"))
     verdict = VERDICTS[line.verdict] + (f": {line.fault}" if line.fault else "")
-    return line.what, f"{figure(line.value)} {line.unit}", span, line.against, ratio, goal, beyond, verdict
+    cost = f"{figure(median(line.costs))} µs" if line.costs else ""
+    return line.what, f"{figure(line.value)} {line.unit}", span, line.against, ratio, goal, beyond, cost, verdict
 
 
 def _bound(bar: Bar | None, name: str) -> str:
@@ -84,7 +86,7 @@ def _circumstances(found: Run) -> str:
 
 def _pictures(found: Run) -> Iterator[tuple[str, str]]:
     """Yield the pictures by name: how far every goal is reached, and what was looked at over time or size."""
-    rows = [(line.what.split(",")[0][:46], _share(line, line.bar), line.value) for line in found.lines if line.bar]
+    rows = [(line.key, _share(line, line.bar), line.value) for line in found.lines if line.bar]
     if rows:
         yield "goals", plots.bars("How far the goals are reached", rows)
     for series in found.series:

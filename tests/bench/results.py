@@ -35,6 +35,8 @@ class Line(Struct, kw_only=True):
     against: str = ""
     reference: list[float] = []
     bar: Bar | None = None
+    costs: list[float] = []
+    """How many microseconds of a processor an answer cost the API, in each round."""
     how: str = ""
     fault: str = ""
 

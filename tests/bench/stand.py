@@ -101,6 +101,14 @@ class Service:
         for part in [*self._parts]:
             self.stop(part)
 
+    def processor_seconds(self, part: str) -> float:
+        """Return how long a part has had a processor since it began; 0 where the system does not tell."""
+        file = Path(f"/proc/{self.pid(part)}/stat")
+        if not file.exists():
+            return 0.0
+        user, system = file.read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def pid(self, part: str) -> int:
         return self._parts[part].pid
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.bench.bench import Bench
-from tests.bench.entities import REGISTER, check_appended, check_projected, registering, revising
+from tests.bench.entities import REGISTER, Turns, check_appended, check_projected, registering, revising
 from tests.bench.load import Asking, WrongAnswers, ask_all_out, asking
 from tests.bench.peers import Library, PgBench, hello
 from tests.bench.results import Bar, Line
@@ -23,9 +23,11 @@ def measure(bench: Bench) -> None:
         posting = registering(stand, service)
         drained: list[float] = []
 
-        def burst(what: Asking, seconds: float) -> float:
+        asked = Turns(service)
+
+        def burst(name: str, what: Asking, seconds: float) -> float:
             before = service.head()
-            answered = ask_all_out(service.url, what, seconds)
+            answered = asked.ask(name, what, seconds)
             began = time.monotonic()
             service.drain()
             drained.append(time.monotonic() - began)
@@ -34,8 +36,8 @@ def measure(bench: Bench) -> None:
 
         turns = {
             "raw": lambda seconds: ask_all_out(raw, greeting, seconds).rate,
-            "post": lambda seconds: burst(posting, seconds),
-            "patch": lambda seconds: burst(revising(stand, service), seconds),
+            "post": lambda seconds: burst("post", posting, seconds),
+            "patch": lambda seconds: burst("patch", revising(stand, service), seconds),
         }
         if PgBench.is_there():
             turns["pgbench"] = PgBench(stand).inserts
@@ -55,6 +57,7 @@ def measure(bench: Bench) -> None:
             against="raw ASGI POST",
             reference=samples["raw"],
             bar=BURST,
+            costs=asked.cost("post"),
             fault=faults.get("post", ""),
             how="the backlog is drained after each burst, and the log has an event for each 201",
         ),
@@ -66,6 +69,7 @@ def measure(bench: Bench) -> None:
             against="POST",
             reference=samples["post"],
             bar=PATCH,
+            costs=asked.cost("patch"),
             fault=faults.get("patch", ""),
         ),
         Line(key="writes.drain", what="until the backlog of a burst is drained", unit="s", samples=drained),
