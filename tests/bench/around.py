@@ -16,6 +16,8 @@ import psycopg
 
 from tests.bench.stand import ROOT, Stand
 
+BUSY = 1.0
+"""From which load on a machine is not one's own."""
 LIBRARIES = ("cockpit", "uvicorn", "uvloop", "httptools", "fastapi", "starlette", "psycopg", "msgspec", "eventsourcing")
 
 
@@ -36,7 +38,7 @@ def told(stand: Stand, load: float) -> dict[str, Any]:
             "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
             "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB",
             "system": f"{platform.system()} {platform.release()}",
-            "load before": f"{load:.1f}",
+            "load before": f"{load:.1f}" + (": others were at work, these figures say little" if load > BUSY else ""),
         },
         "versions": versions,
     }

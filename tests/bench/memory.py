@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.bench.bench import Bench
 from tests.bench.entities import API, check_projected, registering
-from tests.bench.load import Beside, WrongAnswers, asking
+from tests.bench.load import Beside, WrongAnswers, ask, asking
 from tests.bench.reads import uids
 from tests.bench.results import Bar, Line, Series
 from tests.bench.stand import Service
@@ -44,12 +44,15 @@ def growth(curve: Curve) -> float:
 def watch(bench: Bench, service: Service) -> dict[str, Curve]:
     """Load the service, and return the memory of its parts over time. Raises WrongAnswers."""
     seconds = bench.extent.memory_seconds
-    rate = lasting(bench, service, registering(bench.stand, service)) / 2
+    registered = registering(bench.stand, service)
+    ask(service.url, registered, bench.extent.search_seconds)  # so that there is something to be asked for
+    service.drain()
+    rate = lasting(bench, service, registered) / 2
     asked = asking(
         bench.stand, [f"{API}/entities/{uid}" for uid in uids(service, 1000)] + [f"{API}/entities?count=none"]
     )
     load = [
-        Beside(service.url, registering(bench.stand, service), seconds, rate=rate),
+        Beside(service.url, registered, seconds, rate=rate),
         Beside(service.url, asked, seconds, rate=READS_A_SECOND, connections=READERS),
     ]
     began, curves = time.monotonic(), {part: Curve() for part in PARTS}

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 GREY = "#7d8590"
 COLOURS = ("#3b6fb6", "#b3611b", "#2f7d4f", "#8250a8", "#a83b5c", "#4a8a9c", "#8a7a2f", "#5c5c5c")
 WIDTH, LEFT, RIGHT, ROW, HEIGHT = 760, 300, 90, 26, 340
+LEGEND, DOTTED = 280, 8
+"""How wide the names of curves are; and the points of how short a curve are dotted."""
 Curve = Sequence[tuple[float, float]]
 
 
@@ -30,7 +32,7 @@ def short(number: float) -> str:
     for unit, name in ((1e6, "M"), (1e3, "k")):
         if number >= unit:
             return f"{number / unit:.3g}{name}"
-    return f"{number:.3g}"
+    return f"{number:.3g}" if abs(number) >= 0.001 else "0"
 
 
 def bars(title: str, rows: Sequence[tuple[str, float, float | None]]) -> str:
@@ -67,26 +69,28 @@ def curves(title: str, across: str, up: str, drawn: Mapping[str, Curve], *, loga
         return length * (value - start) / (end - start) if end > start else 0.0
 
     def x(value: float) -> float:
-        return 64 + place(value, first, last, WIDTH - 64 - 260)
+        return 64 + place(value, first, last, WIDTH - 64 - LEGEND)
 
     def y(value: float) -> float:
         return HEIGHT - 44 - place(value, low, high, HEIGHT - 44 - 40)
 
     def parts() -> Iterator[str]:
-        yield f'<path d="M64 36V{HEIGHT - 44}H{WIDTH - 250}" fill="none" stroke="{GREY}"/>'
+        yield f'<path d="M64 36V{HEIGHT - 44}H{WIDTH - LEGEND + 10}" fill="none" stroke="{GREY}"/>'
         for value in (low, high):
             yield _text(58, y(value) + 4, short(value), ' text-anchor="end"')
         for value in sorted({first, last, *(at for at, _ in points if logarithmic)}):
             yield _text(x(value), HEIGHT - 26, short(value), ' text-anchor="middle"')
-        yield _text(WIDTH - 250, HEIGHT - 8, across, ' text-anchor="end"')
+        yield _text(WIDTH - LEGEND + 10, HEIGHT - 8, across, ' text-anchor="end"')
         yield _text(16, 36, up, ' transform="rotate(-90 16 36)" text-anchor="end"')
         for number, (name, curve) in enumerate(drawn.items()):
             colour = COLOURS[number % len(COLOURS)]
             dashed = ' stroke-dasharray="6 3"' if number >= len(COLOURS) else ""
             path = " ".join(f"{x(at):.1f},{y(value):.1f}" for at, value in curve)
+            for at, value in curve if len(curve) <= DOTTED else ():
+                yield f'<circle cx="{x(at):.1f}" cy="{y(value):.1f}" r="3" fill="{colour}"/>'
             yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dashed}/>'
-            at = 44 + number * 18
-            yield f'<path d="M{WIDTH - 236} {at}H{WIDTH - 216}" stroke="{colour}" stroke-width="2"{dashed}/>'
-            yield _text(WIDTH - 210, 48 + number * 18, name)
+            left, down = WIDTH - LEGEND + 24, 44 + number * 18
+            yield f'<path d="M{left} {down}h20" stroke="{colour}" stroke-width="2"{dashed}/>'
+            yield _text(left + 26, down + 4, name)
 
     return _svg(title, HEIGHT, parts())

@@ -78,6 +78,7 @@ def _circumstances(found: Run) -> str:
         "when": f"{found.date}, at commit {found.commit}",
         "command": f"`{found.command}`",
         "rounds": f"{found.rounds} of {found.seconds:g} s a turn",
+        "load": "wrk" if "wrk" in found.versions else "our own client: what the raw server does is what that can ask",
         **found.machine,
         "versions": ", ".join(f"{name} {version}" for name, version in found.versions.items()),
     }
