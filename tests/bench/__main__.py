@@ -68,7 +68,7 @@ def extent(given: argparse.Namespace) -> Extent:
     return msgspec.structs.replace(base, **{name: value for name, value in asked.items() if value})
 
 
-def run(much: Extent, names: list[str], command: str) -> Run:
+def run(much: Extent, names: list[str], by: str) -> Run:
     """Measure, and return what was found."""
     load = os.getloadavg()[0]
     with stand() as place:
@@ -82,13 +82,19 @@ def run(much: Extent, names: list[str], command: str) -> Run:
             except (NotReady, WrongAnswers) as error:  # the others can be measured all the same
                 bench.add(Line(key=name, what=name, unit="", samples=[], fault=str(error)))
         return Run(
-            command=command,
+            command=by,
             rounds=much.rounds,
             seconds=much.seconds,
             lines=bench.lines,
             series=bench.series,
             **around.told(place, load),
         )
+
+
+def command(arguments: list[str]) -> str:
+    """Return what makes the same figures again: where they were kept is no part of it."""
+    at = arguments.index("--json") if "--json" in arguments else len(arguments)
+    return shlex.join(["python", "-m", "tests.bench", *arguments[:at], *arguments[at + 2 :]])
 
 
 def keep(found: Run, file: Path) -> None:
@@ -104,9 +110,7 @@ def main() -> None:
     if given.kept:
         found = msgspec.json.decode(given.kept.read_bytes(), type=Run)
     else:
-        found = run(
-            extent(given), given.only or [*MEASURES], shlex.join(["python", "-m", "tests.bench", *sys.argv[1:]])
-        )
+        found = run(extent(given), given.only or [*MEASURES], command(sys.argv[1:]))
         keep(found, given.json or KEPT / f"{found.date.replace(':', '').replace(' ', '-')}.json")
     if given.write:
         report.write(found)

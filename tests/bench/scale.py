@@ -27,7 +27,6 @@ COMMON = ("jane", "tony", "smith", "wood", "berg", "ada")
 FLAT = Bar(goal=1.5, beyond=1.2, of="ratio", better="less")
 PROMPT = Bar(goal=20, beyond=5, better="less")
 COUNTED = Bar(goal=500, better="less")
-SMALL, LARGE = 100_000, 10_000_000
 FLAT_QUESTIONS = ("one as of an instant", "page as of an instant, no count")
 
 
@@ -83,8 +82,7 @@ def measure(bench: Bench) -> None:
     for name, sizes in found.items():
         for size, answers in sizes.items():
             bench.add(_line(bench, name, size, answers[1:], bars[name], faults.get(f"{name}, {size}", "")))
-    largest = max(bench.extent.sizes)
-    base = SMALL if SMALL in bench.extent.sizes else min(bench.extent.sizes)
+    base, largest = min(bench.extent.sizes), max(bench.extent.sizes)
     if base < largest:
         bench.add(*(_growth(name, found[name], base, largest) for name in FLAT_QUESTIONS))
     curves = {
@@ -122,4 +120,5 @@ def _growth(name: str, sizes: dict[int, list[Answered]], base: int, largest: int
         against=f"{base:,} entities",
         reference=[one.p50 for one in sizes[base][1:]],
         bar=FLAT,
+        how="an entity has about five versions, with those of its details",
     )
