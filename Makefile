@@ -1,6 +1,6 @@
 # `make run` brings the whole service up, `make test` proves it. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help python setup run test test-pg15 test-compose check format openapi fuzz test-time test-replay lock
+.PHONY: help python setup run test test-pg15 test-compose check format openapi fuzz test-time test-replay lock bench bench-quick
 .PHONY: dev-venv dev-setup dev-run dev-migrate dev-fixtures dev-shell dev-test
 .PHONY: up up-dev up-db up-app up-split down logs migrate fixtures clean
 
@@ -133,10 +133,20 @@ test-replay: setup ## Rebuild a million events under load, ingest a million rows
 		tests/acceptance/test_rebuild_kills.py tests/acceptance/test_ingest_kills.py \
 		--replay-events=$${REPLAY_EVENTS:-1000000}
 
-lock: setup ## Write requirements.lock anew (needs uv)
+bench: setup ## Measure it beside raw limits and peers, for an hour or two; BENCH=--write for docs/benchmarks.md
+	@$(PYTHON) bootstrap.py --bench
+	@exec $(BIN)/python -m tests.bench $(BENCH)
+
+bench-quick: setup ## Measure everything in small, within 3 minutes
+	@$(PYTHON) bootstrap.py --bench
+	@exec $(BIN)/python -m tests.bench --quick $(BENCH)
+
+lock: setup ## Write requirements.lock anew, and that of the benchmark (needs uv)
 	@uv --version >/dev/null 2>&1 || { echo "This needs uv, and it does not run"; exit 1; }
 	@uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		--extra dev --output-file requirements.lock pyproject.toml
+	@uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+		--no-deps --group bench --output-file tests/bench/requirements.lock
 
 setup: python ## Install what requirements.lock names into .venv
 	@$(PYTHON) bootstrap.py

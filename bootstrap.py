@@ -1,6 +1,7 @@
 """Make `.venv` hold exactly what requirements.lock names; run by every make target, quick when nothing changed.
 
-With `--empty` it only makes sure that `.venv` is there. uv is used where it works; else `python3 -m venv` and pip.
+With `--empty` it only makes sure that `.venv` is there; with `--bench` it adds what the benchmark compares with. uv is
+used where it works; else `python3 -m venv` and pip.
 Standard library only: it runs before anything is installed.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parent
 VENV = HOME / ".venv"
 LOCK = HOME / "requirements.lock"
+BENCH = HOME / "tests" / "bench" / "requirements.lock"
 STAMP = VENV / ".installed"
 OLDEST, NEWEST = (3, 11), (3, 14)
 
@@ -60,6 +62,9 @@ def main() -> None:
         sys.exit(f"bootstrap: Python 3.11 to 3.14 is needed, this is {sys.version.split()[0]}; try PYTHON=python3.13")
     if sys.argv[1:] == ["--empty"]:
         installer(sys.executable)
+        return
+    if sys.argv[1:] == ["--bench"]:
+        do(*installer(sys.executable), "--no-deps", "--require-hashes", "-r", str(BENCH))
         return
     wanted = hashlib.sha256(LOCK.read_bytes() + (HOME / "pyproject.toml").read_bytes() + str(HOME).encode()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == wanted and runs(str(VENV / "bin" / "python"), "-c", "import cockpit"):
