@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from msgspec import DecodeError, Struct
+from msgspec.json import decode, encode
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 from starlette.exceptions import HTTPException
 
 from shared.core.errors import FieldError, Invalid, Unknown, invalid
@@ -29,14 +33,33 @@ TOO_LONG = {"string_too_long", "too_long"}
 """What pydantic calls the length of a string, whether it counts characters itself or items of what a validator left."""
 
 
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("NUL characters cannot be stored.")
-    return text
+class Written(Struct, frozen=True):
+    """A trimmed string that PostgreSQL can hold, of so many characters.
+
+    It is checked where pydantic reads it: a validator of our own, or a length beside one, would be a call a string.
+    """
+
+    at_least: int | None = None
+    at_most: int | None = None
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Trim, then look for NUL, then count."""
+        has_none = core_schema.str_schema(pattern=r"^[^\x00]*$")
+        nul = {"error": "NUL characters cannot be stored."}
+        steps = [
+            core_schema.str_schema(strip_whitespace=True),
+            core_schema.custom_error_schema(has_none, custom_error_type="value_error", custom_error_context=nul),
+        ]
+        if self.at_least is not None or self.at_most is not None:
+            steps.append(core_schema.str_schema(min_length=self.at_least, max_length=self.at_most))
+        return core_schema.chain_schema(steps)
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Document the length."""
+        return handler(core_schema.str_schema(min_length=self.at_least, max_length=self.at_most))
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_storable)]
-"""A trimmed string that PostgreSQL can hold."""
+Text = Annotated[str, Written()]
 
 
 class Body(BaseModel):
@@ -81,7 +104,8 @@ async def read_body(
     all that is wrong inside, and for a query string that holds what `query` does not know: nothing, unless it is given.
     An `optional` body may be missing altogether, with or without a content type.
     """
-    read_query(request, query)
+    if request.scope["query_string"]:
+        read_query(request, query)
     raw = await read_bytes(request)
     if not raw and optional:
         raw = b"{}"
@@ -94,7 +118,8 @@ def parse_json(model: type[Model], raw: bytes) -> Model:
     """Return what JSON says, as the model has it. Raises Invalid for all that is wrong with it."""
     try:
         body = model.model_validate_json(raw)
-        json.loads(raw, object_pairs_hook=_members, parse_constant=_no_number, parse_int=str)
+        if not _is_plain(raw):
+            json.loads(raw, object_pairs_hook=_members, parse_constant=_no_number, parse_int=str)
     except _Malformed as error:
         raise invalid("non_field_errors", f"Malformed JSON: {error}", "malformed_json") from None
     except UnicodeDecodeError:
@@ -105,6 +130,18 @@ def parse_json(model: type[Model], raw: bytes) -> Model:
             raise invalid("non_field_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
         raise Invalid(found) from None
     return body
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Say whether JSON names every member once, and has what JSON has and no more: True where that is easily told.
+
+    Outside of strings a colon stands after the name of a member and nowhere else. So where no string spells one as an
+    escape, as many are left of those that were read as there were, unless a member was lost to another of its name.
+    """
+    try:
+        return rb"\u003" not in raw and raw.count(b":") == encode(decode(raw)).count(b":")
+    except DecodeError:
+        return False
 
 
 class _Malformed(Exception):
