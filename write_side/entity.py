@@ -286,13 +286,13 @@ def _check_types(entity: Entity, event: EntityEvent, registry: Registry, at: dat
     asserted = assertions(event)
     errors: list[FieldError] = []
     kind = asserted.get(ENTITY_TYPE)
-    if isinstance(kind, str) and not registry.is_active(Kind.ENTITY, kind):
-        if kind != known.value(entity, ENTITY_TYPE, at):
-            errors.append(FieldError("entity_type", f"Unknown or inactive entity type: {kind}.", "unknown_type"))
+    is_closed = isinstance(kind, str) and not registry.is_active(Kind.ENTITY, kind)
+    if is_closed and kind != known.value(entity, ENTITY_TYPE, at):
+        errors.append(FieldError("entity_type", f"Unknown or inactive entity type: {kind}.", "unknown_type"))
     for field, value in asserted.items():
         code = field.removeprefix(DETAILS)
-        if field.startswith(DETAILS) and value is not None and not registry.is_active(Kind.DETAIL, code):
-            if known.value(entity, field, at) is None:
-                errors.append(FieldError("details", f"Unknown or inactive detail type: {code}.", "unknown_type"))
+        is_set = field.startswith(DETAILS) and value is not None
+        if is_set and not registry.is_active(Kind.DETAIL, code) and known.value(entity, field, at) is None:
+            errors.append(FieldError("details", f"Unknown or inactive detail type: {code}.", "unknown_type"))
     if errors:
         raise Invalid(errors)

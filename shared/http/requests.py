@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -13,7 +14,9 @@ from msgspec.json import decode, encode
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared.core.errors import FieldError, Invalid, Unknown, invalid
 
@@ -24,6 +27,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MOST_ERRORS = 100
 """How many wrong fields one answer names."""
+
+QUERIES = 1024
+"""How many query strings are kept as they were read: what a model makes of one is frozen, and hangs on nothing else."""
 
 LAST_POSITION = 2**63 - 1
 DIGITS = 19
@@ -46,7 +52,7 @@ class Written(Struct, frozen=True):
         """Trim, then look for NUL, then count."""
         has_none = core_schema.str_schema(pattern=r"^[^\x00]*$")
         nul = {"error": "NUL characters cannot be stored."}
-        steps = [
+        steps: list[CoreSchema] = [
             core_schema.str_schema(strip_whitespace=True),
             core_schema.custom_error_schema(has_none, custom_error_type="value_error", custom_error_context=nul),
         ]
@@ -104,12 +110,11 @@ async def read_body(
     all that is wrong inside, and for a query string that holds what `query` does not know: nothing, unless it is given.
     An `optional` body may be missing altogether, with or without a content type.
     """
-    if request.scope["query_string"]:
-        read_query(request, query)
+    read_query(request, query)
     raw = await read_bytes(request)
     if not raw and optional:
         raw = b"{}"
-    elif request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    elif (header(request, b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "The body must be application/json.")
     return parse_json(model, raw)
 
@@ -161,9 +166,17 @@ def _no_number(name: str) -> float:
     raise _Malformed(f"{name} is not a number that JSON has.")
 
 
+def header(request: Request, name: bytes) -> str | None:
+    """Return the first header of a name, which is in lower case; None without one."""
+    for given, value in request.scope["headers"]:
+        if given == name:
+            return str(value, "latin-1")
+    return None
+
+
 def refuse_compressed(request: Request) -> None:
     """Raise 415 for a body that is compressed."""
-    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+    if (header(request, b"content-encoding") or "").strip().lower() not in {"", "identity"}:
         raise HTTPException(415, "The body must not be compressed.", {"Accept-Encoding": "identity"})
 
 
@@ -171,8 +184,13 @@ async def read_bytes(request: Request) -> bytes:
     """Return the raw body, refusing it with 413 as soon as it is over the limit, with 415 when it is compressed."""
     refuse_compressed(request)
     limit: int = request.app.state.max_body_bytes
-    chunks, size = [], 0
-    async for chunk in request.stream():
+    chunks: list[bytes] = []
+    size, goes_on = 0, True
+    while goes_on:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, goes_on = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size > limit:
             raise HTTPException(413, f"The body is over {limit} bytes.")
@@ -183,9 +201,15 @@ async def read_bytes(request: Request) -> bytes:
 
 def read_query(request: Request, model: type[Model]) -> Model:
     """Return the query string as the model has it. Raises Invalid for what is unknown, repeated or malformed."""
+    query: Model = _read_query(model, request.scope["query_string"])
+    return query
+
+
+@lru_cache(maxsize=QUERIES)
+def _read_query(model: type[Model], query_string: bytes) -> Model:
     values: dict[str, Any] = {}
     repeated = []
-    for name, value in request.query_params.multi_items():
+    for name, value in QueryParams(query_string).multi_items():
         if name in values:
             repeated.append(FieldError(name, "Given more than once.", "repeated"))
         values[name] = value

@@ -165,9 +165,7 @@ class PatchType(_Reasoned):
     """What changes of a type."""
 
     name: Name = Field("", json_schema_extra=required_when_given)
-    description: Annotated[str, Written(at_most=10_000)] = Field(
-        "", json_schema_extra=required_when_given
-    )
+    description: Annotated[str, Written(at_most=10_000)] = Field("", json_schema_extra=required_when_given)
     is_active: bool = Field(True, json_schema_extra=required_when_given)
 
 
