@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from msgspec import Struct
 
 from shared.core.errors import Unavailable
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 
 class Admission:
     """Counts the commands that are being executed, from their first look at the state to their verdict."""
 
     def __init__(self, *, commands: int, size: int) -> None:
-        self._commands = commands
-        self._size = size
+        self.commands = commands
+        self.size = size
 
-    @asynccontextmanager
-    async def admit(self, size: int) -> AsyncIterator[None]:
-        """Count a command of so many bytes in for the length of the block. Raises Unavailable when it is too much."""
-        if self._commands < 1 or self._size < size:
+    def admit(self, size: int, commands: int = 1) -> Admitted:
+        """Return what counts a command of so many bytes in for the length of a block, or several together."""
+        return Admitted(self, commands, size)
+
+
+class Admitted(Struct):
+    """What is counted in while a block runs. Raises Unavailable when it is too much."""
+
+    of: Admission
+    commands: int
+    size: int
+
+    def __enter__(self) -> None:
+        """Count it in."""
+        if self.of.commands < self.commands or self.of.size < self.size:
             raise Unavailable("Too many commands are waiting for the log.")
-        self._commands -= 1
-        self._size -= size
-        try:
-            yield
-        finally:
-            self._commands += 1
-            self._size += size
+        self.of.commands -= self.commands
+        self.of.size -= self.size
+
+    def __exit__(self, *_: object) -> None:
+        """Count it out."""
+        self.of.commands += self.commands
+        self.of.size += self.size

@@ -96,6 +96,11 @@ def span_of(append: Append, event: Event) -> tuple[datetime | None, Until]:
     return (None, None) if isinstance(event, ExternalKeyClaimed) else (append.effective_at, append.effective_until)
 
 
+def is_own(append: Append, verdict: Verdict) -> bool:
+    """Say whether a command's events are in the log; one that is sent again finds its own there, as a duplicate."""
+    return bool(append.events) and verdict.event_id == append.events[0][0]
+
+
 def as_recorded(append: Append, verdict: Verdict) -> list[Recorded]:
     """Return the events of a command as the log has them now, without reading them back."""
     claims = sum(isinstance(event, ExternalKeyClaimed) for _, event in append.events)

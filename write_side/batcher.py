@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -54,12 +54,20 @@ class Batcher:
 
     async def submit(self, append: Append) -> Verdict:
         """Return the verdict on a command once it is committed. Raises Unavailable while it stops."""
+        return await self._enqueue(append)
+
+    async def submit_all(self, appends: Iterable[Append]) -> list[Verdict | BaseException]:
+        """Return the verdict on each of some commands, or why it has none. Raises Unavailable while it stops."""
+        futures = [self._enqueue(append) for append in appends]
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+    def _enqueue(self, append: Append) -> asyncio.Future[Verdict]:
         if self._stopping:
             raise Unavailable("The service is stopping.")
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._queue.append((append, future))
         self._wake.set()
-        return await future
+        return future
 
     async def _run(self) -> None:
         while not self._stopping:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, assert_never
 from uuid import UUID
@@ -164,9 +164,11 @@ def holds_between(entity: Entity, command: Dated | Cancel, now: datetime) -> tup
 
     From the last change point that was scheduled and has come, until the next one; None where there is none.
     """
-    instants = list(entity.schedule)
+    instants: Sequence[datetime] = entity.schedule
     if isinstance(command, Dated) and command.effective_at is None and isinstance(command.effective_until, datetime):
-        instants.append(command.effective_until)  # by then it is no bound any more
+        instants = [*instants, command.effective_until]  # by then it is no bound any more
+    if not instants:
+        return None, None
     come = max((instant for instant in instants if instant <= now), default=None)
     return come, min((instant for instant in instants if instant > now), default=None)
 
@@ -283,14 +285,14 @@ def _check_types(entity: Entity, event: EntityEvent, registry: Registry, at: dat
     """Raise Invalid where a type is put to new use that is unknown, or closed to it."""
     asserted = assertions(event)
     errors: list[FieldError] = []
-    entity_type = asserted.get(ENTITY_TYPE)
-    is_new = entity_type != known.value(entity, ENTITY_TYPE, at)
-    if isinstance(entity_type, str) and is_new and not registry.is_active(Kind.ENTITY, entity_type):
-        errors.append(FieldError("entity_type", f"Unknown or inactive entity type: {entity_type}.", "unknown_type"))
+    kind = asserted.get(ENTITY_TYPE)
+    is_closed = isinstance(kind, str) and not registry.is_active(Kind.ENTITY, kind)
+    if is_closed and kind != known.value(entity, ENTITY_TYPE, at):
+        errors.append(FieldError("entity_type", f"Unknown or inactive entity type: {kind}.", "unknown_type"))
     for field, value in asserted.items():
         code = field.removeprefix(DETAILS)
-        is_new = field.startswith(DETAILS) and value is not None and known.value(entity, field, at) is None
-        if is_new and not registry.is_active(Kind.DETAIL, code):
+        is_set = field.startswith(DETAILS) and value is not None
+        if is_set and not registry.is_active(Kind.DETAIL, code) and known.value(entity, field, at) is None:
             errors.append(FieldError("details", f"Unknown or inactive detail type: {code}.", "unknown_type"))
     if errors:
         raise Invalid(errors)

@@ -13,6 +13,7 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from db.arrays import Packed, bytestrings, instants, integers, intervals, smallints, texts, uuids
 from db.pool import Connection, once_more, unavailable
 from db.queries import statement
 from shared.core.codec import STREAM, VERSION, LogRow, decode_stream, encode_metadata, encode_payload, is_skipping
@@ -69,7 +70,7 @@ class EventStore:
 
     async def load_many(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
         """Return all events of some streams, but for streams that cannot be read. Raises Unavailable."""
-        rows = await self._ask("write/load_streams", {"streams": streams})
+        rows = await self._ask("write/load_streams", {"streams": texts(streams)})
         found: dict[str, list[Recorded]] = {stream: [] for stream in streams}
         for stream, of_stream in groupby(rows, key=itemgetter(STREAM)):
             try:
@@ -80,13 +81,13 @@ class EventStore:
 
     async def read_heads(self, streams: Sequence[str]) -> tuple[tuple[int, datetime] | None, dict[str, Head]]:
         """Return position and instant of the last event of the log, and the heads of those streams that have one."""
-        rows = await self._ask("write/read_heads", {"streams": streams})
+        rows = await self._ask("write/read_heads", {"streams": texts(streams)})
         heads = {stream: (event_id, version) for _, _, stream, event_id, version in rows if event_id is not None}
         return (rows[0][:2] if rows else None), heads
 
     async def find_executed(self, command_ids: Sequence[UUID], keys: Sequence[bytes]) -> dict[UUID | bytes, Executed]:
         """Return which commands were executed before, by command id, or by the key of a receipt. Raises Unavailable."""
-        rows = await self._ask("write/find_executed", {"command_ids": command_ids, "keys": keys})
+        rows = await self._ask("write/find_executed", {"command_ids": uuids(command_ids), "keys": bytestrings(keys)})
         found: dict[UUID | bytes, Executed] = {}
         for command_id, key, stream, event_id, position, claimed_by, status in rows:
             uid = UUID(claimed_by) if claimed_by else uid_of(stream)
@@ -127,7 +128,7 @@ class EventStore:
                 raise
 
 
-def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:
+def _arrays(batch: Sequence[Append]) -> dict[str, Packed]:
     """Return the arguments of log.append_events: commands, expectations and events as columns."""
     numbers: dict[str, int] = {}
 
@@ -135,33 +136,34 @@ def _arrays(batch: Sequence[Append]) -> dict[str, list[Any]]:
         return numbers.setdefault(stream, len(numbers) + 1)
 
     receipts = [item.receipt for item in batch]
-    expected = [(n, stream, last) for n, item in enumerate(batch, 1) for stream, last in item.expectations]
+    expected = [(n, number(stream), last) for n, item in enumerate(batch, 1) for stream, last in item.expectations]
     events = [(n, item, id_, event) for n, item in enumerate(batch, 1) for id_, event in item.events]
     spans = [span_of(item, event) for _, item, _, event in events]
     types = [type(event).__name__ for *_, event in events]
-    columns: dict[str, list[Any]] = {
-        "command_ids": [item.command_id for item in batch],
-        "command_streams": [number(item.stream) for item in batch],
-        "decided_untils": [item.decided_until for item in batch],
-        "receipt_keys": [receipt and receipt.key for receipt in receipts],
-        "receipt_digests": [receipt and receipt.digest for receipt in receipts],
-        "receipt_statuses": [receipt and receipt.status for receipt in receipts],
-        "receipt_windows": [receipt and receipt.window for receipt in receipts],
-        "expected_commands": [n for n, _, _ in expected],
-        "expected_streams": [number(stream) for _, stream, _ in expected],
-        "expected_event_ids": [last for _, _, last in expected],
-        "event_commands": [n for n, *_ in events],
-        "event_streams": [number(stream_of(item, event)) for _, item, _, event in events],
-        "event_ids": [id_ for _, _, id_, _ in events],
-        "event_types": types,
-        "event_schema_versions": [SCHEMA_VERSIONS[name] for name in types],
-        "event_effective_ats": [start for start, _ in spans],
-        "event_effective_untils": [_until(until) for _, until in spans],
-        "event_payloads": [encode_payload(event, item.context) for _, item, _, event in events],
-        "event_salts": [ids.salt() for _ in events],
-        "event_metadatas": [encode_metadata(item.metadata) for _, item, *_ in events],
+    metadatas = [encode_metadata(item.metadata) for item in batch]
+    columns = {
+        "command_ids": uuids([item.command_id for item in batch]),
+        "command_streams": integers([number(item.stream) for item in batch]),
+        "decided_untils": instants([item.decided_until for item in batch]),
+        "receipt_keys": bytestrings([receipt.key if receipt else None for receipt in receipts]),
+        "receipt_digests": bytestrings([receipt.digest if receipt else None for receipt in receipts]),
+        "receipt_statuses": smallints([receipt.status if receipt else None for receipt in receipts]),
+        "receipt_windows": intervals([receipt.window if receipt else None for receipt in receipts]),
+        "expected_commands": integers([n for n, _, _ in expected]),
+        "expected_streams": integers([stream for _, stream, _ in expected]),
+        "expected_event_ids": uuids([last for _, _, last in expected]),
+        "event_commands": integers([n for n, *_ in events]),
+        "event_streams": integers([number(stream_of(item, event)) for _, item, _, event in events]),
+        "event_ids": uuids([id_ for _, _, id_, _ in events]),
+        "event_types": texts(types),
+        "event_schema_versions": smallints([SCHEMA_VERSIONS[name] for name in types]),
+        "event_effective_ats": instants([start for start, _ in spans]),
+        "event_effective_untils": texts([_until(until) for _, until in spans]),
+        "event_payloads": texts([encode_payload(event, item.context) for _, item, _, event in events]),
+        "event_salts": bytestrings([ids.salt() for _ in events]),
+        "event_metadatas": texts([metadatas[n - 1] for n, *_ in events]),
     }
-    return {"streams": list(numbers), **columns}
+    return {"streams": texts(list(numbers)), **columns}
 
 
 def _until(until: Until) -> str | None:

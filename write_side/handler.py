@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from shared.core.errors import CockpitError, Contended, KeyReused
 from shared.core.events import REGISTRY_STREAM, Context, Event, Metadata, Recorded, entity_stream
 from write_side import entity, ids, registry, upsert
-from write_side.appends import LATEST, Append, Receipt, as_recorded
+from write_side.appends import LATEST, Receipt, as_recorded, is_own
+from write_side.case import Case, ClaimedMeanwhile, append_of, case_of, holds
 from write_side.decision import Decision, Span, check_match
-from write_side.entity import Cancel, Command, Dated, Entity
+from write_side.entity import Command, Entity
 from write_side.external_key import Holder
 from write_side.parked import parked
 from write_side.registry import Registry
-from write_side.states import States, entity_after, folded, registry_after
+from write_side.states import States, folded, registry_after
 from write_side.upsert import Upsert
 
 if TYPE_CHECKING:
     from write_side.admission import Admission
-    from write_side.appends import Executed, Verdict
+    from write_side.appends import Append, Executed, Verdict
     from write_side.batcher import Batcher
     from write_side.event_store import EventStore
 
 ATTEMPTS = 32
-LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 State = TypeVar("State", Entity, Registry)
 
@@ -68,8 +67,14 @@ class Outcome(Struct, Generic[State], frozen=True, kw_only=True):
     status: int | None = None
 
 
-class _ClaimedMeanwhile(Exception):
-    """The key of a new entity was claimed for another one while it was decided."""
+class Upserted(Struct, frozen=True):
+    """What a command among many led to: the entity, its first event where it appended one, the position that has it."""
+
+    entity_uid: UUID
+    event_id: UUID | None
+    position: int
+    is_new: bool = False
+    replayed: bool = False
 
 
 class Handler:
@@ -95,7 +100,7 @@ class Handler:
             check_match(state, request.if_match, now, must_match=request.must_match)
             return entity.decide(state, command, registry=self._states.registry, now=now)
 
-        return await self._on_entity(entity_uid, command, decide, request)
+        return await self._on_entity(case_of(self._states, self._clock, entity_uid, command, decide), request)
 
     async def upsert(self, command: Upsert, request: Request) -> Outcome[Entity]:
         """Register an entity or revise it: the one that its uid names, or its key; a new one where neither does.
@@ -103,20 +108,60 @@ class Handler:
         Commands by one key take turns. Raises what decide raises, KeyReused, Contended, Unavailable.
         """
         key = command.key.stream if command.key else None
+        if key is None:
+            return await self._on_entity(self._upsert(command, None), request)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            for _ in range(ATTEMPTS):
+                if self._states.holder(key) is None:
+                    await self._states.load_holder(key)
+                with suppress(ClaimedMeanwhile):
+                    return await self._on_entity(self._upsert(command, key), request)
+        raise Contended(ATTEMPTS)
+
+    async def upsert_together(self, asked: Sequence[tuple[Upsert, Request]]) -> list[Upserted | CockpitError | None]:
+        """Execute commands on entities and keys of which no two are the same, in one go, where all is at hand.
+
+        Each has what it came to, or its refusal; None where it did not come to anything and must be executed alone:
+        another writer was faster, it was executed before, or what it is decided on was not at hand. Raises Unavailable.
+        """
+        if self._states.registry.version == 0:
+            await self._states.load_registry()
+        answers: list[Upserted | CockpitError | None] = [None] * len(asked)
+        with self._admission.admit(sum(request.size for _, request in asked), len(asked)):
+            decided = []
+            for n, (command, request) in enumerate(asked):
+                key = command.key.stream if command.key else None
+                if key is None or self._states.holder(key) is not None:
+                    case = self._upsert(command, key)
+                    state = case.kept(case.stream)
+                    if state is not None:
+                        decision = case.decide(state, None)
+                        append = append_of(case, decision, request, request.command_id or ids.uuid7())
+                        decided.append((n, state, decision, append))
+            verdicts = await self._batcher.submit_all([append for *_, append in decided])
+        for (n, state, decision, append), verdict in zip(decided, verdicts, strict=True):
+            if isinstance(verdict, BaseException):
+                if not isinstance(verdict, CockpitError):
+                    raise verdict
+                answers[n] = verdict
+            elif verdict.verdict == "checked" and holds(decision, verdict):
+                answers[n] = decision.refusal or Upserted(state.entity_uid, None, verdict.position)
+            elif is_own(append, verdict):
+                self._states.keep_appended(append.stream, state, as_recorded(append, verdict))
+                is_new = state.version == 0
+                answers[n] = Upserted(state.entity_uid, verdict.event_id, verdict.position, is_new)
+        return answers
+
+    def _upsert(self, command: Upsert, key: str | None) -> Case[Entity]:
+        """Return the case of a command; the holder of its key is at hand."""
 
         def decide(state: Entity, now: datetime) -> Sequence[Event]:
             holder = (self._states.holder(key) if key else None) or Holder()
             return upsert.decide(state, holder, command, registry=self._states.registry, now=now)
 
-        if key is None:
-            return await self._on_entity(command.entity_uid, command, decide, request)
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            for _ in range(ATTEMPTS):
-                holder = self._states.holder(key) or await self._states.load_holder(key)
-                with suppress(_ClaimedMeanwhile):
-                    uid = command.entity_uid or holder.entity_uid
-                    return await self._on_entity(uid, command, decide, request, key)
-        raise Contended(ATTEMPTS)
+        holder = self._states.holder(key) if key else None
+        uid = command.entity_uid or (holder.entity_uid if holder else None)
+        return case_of(self._states, self._clock, uid, command, decide, key)
 
     async def executed(self, command_ids: Sequence[UUID], keys: Sequence[bytes]) -> Mapping[UUID | bytes, Executed]:
         """Return what was executed before, by its command id, or by the key of its receipt. Raises Unavailable."""
@@ -137,49 +182,10 @@ class Handler:
         uids = (command.entity_uid, holder.entity_uid if holder else None)
         return {*(entity_stream(uid) for uid in uids if uid), *([key] if key else [])}
 
-    async def _on_entity(
-        self,
-        entity_uid: UUID | None,
-        command: Dated | Cancel,
-        decide_events: Callable[[Entity, datetime], Sequence[Event]],
-        request: Request,
-        key: str | None = None,
-    ) -> Outcome[Entity]:
-        """Execute a command on an entity, and perhaps on a key; a new entity's may turn out to have one by now."""
-        uid = entity_uid or ids.uuid7()
-        stream = entity_stream(uid)
-        unheard_of = entity.initial(uid) if entity_uid is None else None
-
-        def decide(state: Entity, told: datetime | None) -> Decision:
-            expectations = [(stream, state.last_event_id), (REGISTRY_STREAM, self._states.registry.last_event_id)]
-            if key is not None:
-                holder = self._states.holder(key)
-                expectations.append((key, holder.last_event_id if holder else None))
-            now = told or max(self._clock(), state.last_recorded_at or LONG_AGO)
-            since, until = entity.holds_between(state, command, now)
-            try:
-                return Decision(decide_events(state, now), expectations, None, since, until)
-            except CockpitError as refusal:
-                return Decision([], expectations, refusal, since, until)
-
-        async def load(stream: str) -> Entity:
-            if key is not None:
-                holder = await self._states.load_holder(key)
-                if unheard_of is not None and holder.entity_uid is not None:
-                    raise _ClaimedMeanwhile
-            return unheard_of or await self._states.load_entity(stream)
-
+    async def _on_entity(self, case: Case[Entity], request: Request) -> Outcome[Entity]:
         if self._states.registry.version == 0:
             await self._states.load_registry()
-        return await self._execute(
-            stream,
-            lambda stream: self._states.entity(stream) or unheard_of,
-            load,
-            decide,
-            entity_after,
-            Span() if isinstance(command, Cancel) else Span(command.effective_at, command.effective_until),
-            request,
-        )
+        return await self._execute(case, request)
 
     async def registry(self, command: registry.RegistryCommand, request: Request) -> Outcome[Registry]:
         """Execute a command on the registry of types. Raises what its decide raises, KeyReused, Contended."""
@@ -194,9 +200,8 @@ class Handler:
         async def load(_: str) -> Registry:
             return await self._states.load_registry()
 
-        return await self._execute(
-            REGISTRY_STREAM, lambda _: self._states.registry, load, decide, registry_after, Span(), request
-        )
+        case = Case(REGISTRY_STREAM, lambda _: self._states.registry, load, decide, registry_after, Span())
+        return await self._execute(case, request)
 
     async def knows_types(self) -> bool:
         """Say whether any type was ever registered: before that the log is empty."""
@@ -206,63 +211,49 @@ class Handler:
         """Return the types that are registered. Raises Unavailable."""
         return await self._states.load_registry()
 
-    async def _execute(
-        self,
-        stream: str,
-        kept: Callable[[str], State | None],
-        load: Callable[[str], Awaitable[State]],
-        decide: Callable[[State, datetime | None], Decision],
-        after: Callable[[str, State | None, Sequence[Recorded]], State],
-        span: Span,
-        request: Request,
-    ) -> Outcome[State]:
+    async def _execute(self, case: Case[State], request: Request) -> Outcome[State]:
+        """Decide and append until the verdict stands; those on one stream take turns."""
+        with self._admission.admit(request.size):
+            async with self._locks.setdefault(case.stream, asyncio.Lock()):
+                return await self._decide(case, request, request.command_id or ids.uuid7())
+
+    async def _decide(self, case: Case[State], request: Request, command_id: UUID) -> Outcome[State]:
         """Decide and append until the verdict stands; a refusal too is checked under the lock before it is told."""
-        command_id = request.command_id or ids.uuid7()
-        async with self._admission.admit(request.size), self._locks.setdefault(stream, asyncio.Lock()):
-            state = kept(stream) or await load(stream)
-            told: datetime | None = None
-            for _ in range(ATTEMPTS):
-                decision = decide(state, told)
-                receipt = request.receipt
-                is_in_log = request.command_id is not None and bool(decision.events)
-                if receipt is not None and (decision.refusal is not None or is_in_log):
-                    receipt = replace(receipt, status=None)
-                append = Append(
-                    command_id=command_id,
-                    stream=stream,
-                    expectations=decision.expectations,
-                    events=[(ids.uuid7(), event) for event in decision.events],
-                    effective_at=span.effective_at,
-                    effective_until=span.effective_until,
-                    context=request.context,
-                    metadata=request.metadata,
-                    receipt=receipt,
-                    decided_until=decision.until,
-                    size=request.size,
-                )
-                verdict = await self._batcher.submit(append)
-                told = verdict.recorded_at  # when it is decided again, by the clock of the database
-                if verdict.verdict == "conflict":
-                    state = await load(stream)
-                    if stream != REGISTRY_STREAM:
-                        await self._states.load_registry()
-                elif verdict.verdict == "checked":
-                    if decision.since is not None and told < decision.since:
-                        continue  # our clock is ahead: what was taken to be due is not yet
-                    if decision.refusal is not None:
-                        raise decision.refusal
-                    return Outcome(state=state, position=verdict.position, now=verdict.recorded_at)
-                elif append.events and verdict.event_id == append.events[0][0]:  # a resend finds its own: duplicate
-                    recorded = as_recorded(append, verdict)
-                    with parked(stream):
-                        state = after(stream, state, [one for one in recorded if one.stream == stream])
-                    self._keep(stream, state, recorded)
-                    return Outcome(
-                        state=state, position=verdict.position, now=verdict.recorded_at, event_id=verdict.event_id
-                    )
-                else:
-                    return await self._replayed(stream, verdict, after, request)
+        stream = case.stream
+        state = case.kept(stream) or await case.load(stream)
+        told: datetime | None = None
+        for _ in range(ATTEMPTS):
+            decision = case.decide(state, told)
+            append = append_of(case, decision, request, command_id)
+            verdict = await self._batcher.submit(append)
+            told = verdict.recorded_at  # when it is decided again, by the clock of the database
+            if verdict.verdict == "conflict":
+                state = await case.load(stream)
+                if stream != REGISTRY_STREAM:
+                    await self._states.load_registry()
+            elif verdict.verdict == "checked":
+                if not holds(decision, verdict):
+                    continue
+                if decision.refusal is not None:
+                    raise decision.refusal
+                return Outcome(state=state, position=verdict.position, now=verdict.recorded_at)
+            elif is_own(append, verdict):
+                return self._appended(case, state, append, verdict)
+            else:
+                return await self._replayed(stream, verdict, case.after, request)
         raise Contended(ATTEMPTS)
+
+    def _appended(self, case: Case[State], state: State, append: Append, verdict: Verdict) -> Outcome[State]:
+        """Return what a command came to, and keep what it left."""
+        recorded = as_recorded(append, verdict)
+        with parked(case.stream):
+            state = case.after(case.stream, state, [one for one in recorded if one.stream == case.stream])
+        if isinstance(state, Registry):
+            self._states.keep_registry(state)
+        else:
+            self._states.keep_entity(case.stream, state)
+            self._states.keep_claims(recorded)
+        return Outcome(state=state, position=verdict.position, now=verdict.recorded_at, event_id=verdict.event_id)
 
     async def _replayed(
         self,
@@ -286,13 +277,6 @@ class Handler:
             replayed=True,
             status=verdict.status,
         )
-
-    def _keep(self, stream: str, state: Entity | Registry, events: Sequence[Recorded]) -> None:
-        if isinstance(state, Registry):
-            self._states.keep_registry(state)
-        else:
-            self._states.keep_entity(stream, state)
-            self._states.keep_claims(events)
 
 
 def _is_of(verdict: Verdict, stream: str) -> bool:

@@ -7,16 +7,15 @@ import time
 from uuid import UUID
 
 SALT_BYTES = 16
+VERSION_7 = 7 << 76 | 2 << 62
+RANDOM = ~(0xF << 76 | 0x3 << 62)
+"""Which bits of the last 80 are not told by version and variant."""
 
 
 def uuid7() -> UUID:
     """Return a UUIDv7 (RFC 9562): milliseconds since 1970 in the first 48 bits, the rest random."""
     milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds & (1 << 48) - 1) << 80 | random
-    value = value & ~(0xF << 76) | 7 << 76
-    value = value & ~(0x3 << 62) | 2 << 62
-    return UUID(int=value)
+    return UUID(int=milliseconds << 80 | int.from_bytes(os.urandom(10), "big") & RANDOM | VERSION_7)
 
 
 def salt() -> bytes:

@@ -54,7 +54,7 @@ class Skipper:
         Raises what decide raises, Unknown, KeyReused, Contended, Unavailable.
         """
         command_id, event_id = request.command_id or ids.uuid7(), ids.uuid7()
-        async with self._admission.admit(request.size):
+        with self._admission.admit(request.size):
             for _ in range(ATTEMPTS):
                 rows = await self.stream_around(position)
                 stream, uid, target = await asyncio.to_thread(decide, rows, position)  # others are served meanwhile

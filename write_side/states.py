@@ -41,11 +41,18 @@ class States:
         self._store = store
         self.registry = Registry()
         self._entities: OrderedDict[str, Entity] = OrderedDict()
+        self._unfolded: dict[str, Sequence[Recorded]] = {}
         self._kept_points = 0
         self._holders: OrderedDict[str, Holder] = OrderedDict()
 
     def entity(self, stream: str) -> Entity | None:
-        """Return an entity that is kept."""
+        """Return an entity that is kept; what came since it was folded is folded now."""
+        state, unfolded = self._entities.get(stream), self._unfolded.get(stream)
+        if state is None or unfolded is None:
+            return state
+        self._forget(stream)
+        with suppress(CannotFold):  # whoever needs it is told so when it is loaded
+            self.keep_entity(stream, entity_after(stream, state, unfolded))
         return self._entities.get(stream)
 
     def holder(self, stream: str) -> Holder | None:
@@ -54,7 +61,7 @@ class States:
 
     async def load_entity(self, stream: str) -> Entity:
         """Return the entity as the log has it now, reading only what came since it was kept here."""
-        kept = self._entities.get(stream)
+        kept = self.entity(stream)
         with parked(stream):
             events = await self._store.load(stream, after=kept.version if kept else 0)
             is_whole = bool(events) and events[0].version == 1
@@ -107,12 +114,26 @@ class States:
 
     def keep_entity(self, stream: str, state: Entity) -> None:
         """Keep an entity, and forget those not written for the longest time where there are too many."""
-        before = self._entities.pop(stream, None)
+        self._keep(stream, state, [])
+
+    def keep_appended(self, stream: str, state: Entity, events: Sequence[Recorded]) -> None:
+        """Keep an entity as it was before some events, and fold these when it is asked for: most are not."""
+        self.keep_claims(events)
+        self._keep(stream, state, [recorded for recorded in events if recorded.stream == stream])
+
+    def _keep(self, stream: str, state: Entity, unfolded: Sequence[Recorded]) -> None:
+        self._forget(stream)
         self._entities[stream] = state
-        self._kept_points += _weight(state) - (_weight(before) if before else 0)
+        if unfolded:
+            self._unfolded[stream] = unfolded
+        self._kept_points += _weight(state, unfolded)
         while self._kept_points > KEPT_CHANGE_POINTS and len(self._entities) > 1:
-            _, forgotten = self._entities.popitem(last=False)
-            self._kept_points -= _weight(forgotten)
+            self._forget(next(iter(self._entities)))
+
+    def _forget(self, stream: str) -> None:
+        forgotten = self._entities.pop(stream, None)
+        if forgotten is not None:
+            self._kept_points -= _weight(forgotten, self._unfolded.pop(stream, ()))
 
     def keep_claims(self, events: Iterable[Recorded]) -> None:
         """Keep the holders of the keys that events claim."""
@@ -127,8 +148,9 @@ class States:
             self._holders.popitem(last=False)
 
 
-def _weight(state: Entity) -> int:
-    return 1 + state.change_points
+def _weight(state: Entity, unfolded: Sequence[Recorded]) -> int:
+    details = sum(len(getattr(recorded.event, "details", ())) for recorded in unfolded)
+    return 1 + state.change_points + 3 * len(unfolded) + details
 
 
 def _holder_after(events: Sequence[Recorded]) -> Holder:

@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from msgspec import DecodeError, Struct
+from msgspec.json import decode, encode
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared.core.errors import FieldError, Invalid, Unknown, invalid
 
@@ -34,14 +39,33 @@ TOO_LONG = {"string_too_long", "too_long"}
 """What pydantic calls the length of a string, whether it counts characters itself or items of what a validator left."""
 
 
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("NUL characters cannot be stored.")
-    return text
+class Written(Struct, frozen=True):
+    """A trimmed string that PostgreSQL can hold, of so many characters.
+
+    It is checked where pydantic reads it: a validator of our own, or a length beside one, would be a call a string.
+    """
+
+    at_least: int | None = None
+    at_most: int | None = None
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Trim, then look for NUL, then count."""
+        has_none = core_schema.str_schema(pattern=r"^[^\x00]*$")
+        nul = {"error": "NUL characters cannot be stored."}
+        steps: list[CoreSchema] = [
+            core_schema.str_schema(strip_whitespace=True),
+            core_schema.custom_error_schema(has_none, custom_error_type="value_error", custom_error_context=nul),
+        ]
+        if self.at_least is not None or self.at_most is not None:
+            steps.append(core_schema.str_schema(min_length=self.at_least, max_length=self.at_most))
+        return core_schema.chain_schema(steps)
+
+    def __get_pydantic_json_schema__(self, _schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Document the length."""
+        return handler(core_schema.str_schema(min_length=self.at_least, max_length=self.at_most))
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_storable)]
-"""A trimmed string that PostgreSQL can hold."""
+Text = Annotated[str, Written()]
 
 
 class Body(BaseModel):
@@ -90,7 +114,7 @@ async def read_body(
     raw = await read_bytes(request)
     if not raw and optional:
         raw = b"{}"
-    elif request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    elif (header(request, b"content-type") or "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "The body must be application/json.")
     return parse_json(model, raw)
 
@@ -99,7 +123,8 @@ def parse_json(model: type[Model], raw: bytes) -> Model:
     """Return what JSON says, as the model has it. Raises Invalid for all that is wrong with it."""
     try:
         body = model.model_validate_json(raw)
-        json.loads(raw, object_pairs_hook=_members, parse_constant=_no_number, parse_int=str)
+        if not _is_plain(raw):
+            json.loads(raw, object_pairs_hook=_members, parse_constant=_no_number, parse_int=str)
     except _Malformed as error:
         raise invalid("non_field_errors", f"Malformed JSON: {error}", "malformed_json") from None
     except UnicodeDecodeError:
@@ -110,6 +135,18 @@ def parse_json(model: type[Model], raw: bytes) -> Model:
             raise invalid("non_field_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
         raise Invalid(found) from None
     return body
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Say whether JSON names every member once, and has what JSON has and no more: True where that is easily told.
+
+    Outside of strings a colon stands after the name of a member and nowhere else. So where no string spells one as an
+    escape, as many are left of those that were read as there were, unless a member was lost to another of its name.
+    """
+    try:
+        return rb"\u003" not in raw and raw.count(b":") == encode(decode(raw)).count(b":")
+    except DecodeError:
+        return False
 
 
 class _Malformed(Exception):
@@ -129,9 +166,17 @@ def _no_number(name: str) -> float:
     raise _Malformed(f"{name} is not a number that JSON has.")
 
 
+def header(request: Request, name: bytes) -> str | None:
+    """Return the first header of a name, which is in lower case; None without one."""
+    for given, value in request.scope["headers"]:
+        if given == name:
+            return str(value, "latin-1")
+    return None
+
+
 def refuse_compressed(request: Request) -> None:
     """Raise 415 for a body that is compressed."""
-    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+    if (header(request, b"content-encoding") or "").strip().lower() not in {"", "identity"}:
         raise HTTPException(415, "The body must not be compressed.", {"Accept-Encoding": "identity"})
 
 
@@ -139,8 +184,13 @@ async def read_bytes(request: Request) -> bytes:
     """Return the raw body, refusing it with 413 as soon as it is over the limit, with 415 when it is compressed."""
     refuse_compressed(request)
     limit: int = request.app.state.max_body_bytes
-    chunks, size = [], 0
-    async for chunk in request.stream():
+    chunks: list[bytes] = []
+    size, goes_on = 0, True
+    while goes_on:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, goes_on = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size > limit:
             raise HTTPException(413, f"The body is over {limit} bytes.")

@@ -84,6 +84,22 @@ def test_verdicts_come_while_the_request_is_still_being_sent(service: Service) -
         assert answer.readline().strip() == b"0"
 
 
+def test_who_asks_whether_to_go_on_is_told_before_anything_is_sent(service: Service) -> None:
+    address = urlsplit(service.url)
+    assert address.hostname
+    body = lines([line("1", f"s-{uuid4().hex}")])
+    with closing(socket.create_connection((address.hostname, address.port or 80), timeout=30)) as connection:
+        answer = connection.makefile("rb")
+        head = f"POST {API}/{BATCH} HTTP/1.1\r\nHost: x\r\nAuthorization: Token {service.token()}\r\n"
+        more = f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall((head + more).encode())
+        assert (answer.readline(), answer.readline()) == (b"HTTP/1.1 100 Continue\r\n", b"\r\n")
+        connection.sendall(body)
+        assert answer.readline() == b"HTTP/1.1 200 OK\r\n"
+        told = next(read for read in iter(answer.readline, b"") if read.startswith(b"{"))
+    assert json.loads(told)["verdict"] == "registered"
+
+
 def test_who_reads_only_after_all_is_sent_gets_every_verdict(service: Service) -> None:
     many = 40_000
     told = post(service, b"{\n" * many)

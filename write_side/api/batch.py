@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack
 from time import monotonic
 from typing import Literal
@@ -20,7 +20,7 @@ from shared.http.auth import authorize
 from shared.http.context import origin
 from shared.http.openapi import NDJSON, Problem
 from shared.http.problem import within
-from shared.http.requests import Query, read_query, refuse_compressed
+from shared.http.requests import Query, header, read_query, refuse_compressed
 from shared.http.routes import operation
 from shared.http.shapes import encode
 from shared.http.streams import Streamed
@@ -88,6 +88,9 @@ async def post_batch(request: Request) -> Response:
         raise HTTPException(415, f"The body must be {NDJSON}.")
     refuse_compressed(request)
     metadata = Metadata(actor=principal.username, request_id=request.state.request_id)
+    parts = request.stream()
+    # Who asks whether to go on waits for the word, which is given where reading begins, before the answer does.
+    first = await anext(parts, b"") if (header(request, b"expect") or "").lower() == "100-continue" else b""
 
     async def verdicts() -> AsyncGenerator[bytes, None]:
         services = writing(request)
@@ -97,7 +100,7 @@ async def post_batch(request: Request) -> Response:
             ingest = Ingest(handler, metadata=metadata, context=origin(request), names=names)
             asked = monotonic()
             try:
-                async for told in ingest.execute(_chunks(request)):
+                async for told in ingest.execute(_chunks(first, parts, request.app.state.max_body_bytes)):
                     if monotonic() - asked > TOKEN_SECONDS:  # revoked meanwhile, it opens nothing more
                         await authorize(request, "write")
                         asked = monotonic()
@@ -127,12 +130,11 @@ def _verdict(request: Request, told: Told, *, is_dry: bool) -> LineVerdict:
     )
 
 
-async def _chunks(request: Request) -> AsyncIterator[list[Row]]:
+async def _chunks(first: bytes, parts: AsyncIterable[bytes], limit: int) -> AsyncIterator[list[Row]]:
     """Yield the lines of the body as rows, as they arrive; blank ones are counted and left out."""
-    limit: int = request.app.state.max_body_bytes
     number, size = 0, 0
     chunk: list[Row] = []
-    async for lines in _lines(request, limit):
+    async for lines in _lines(first, parts, limit):
         for line in lines:
             number += 1
             if line is None:
@@ -150,10 +152,10 @@ async def _chunks(request: Request) -> AsyncIterator[list[Row]]:
             chunk, size = [], 0
 
 
-async def _lines(request: Request, limit: int) -> AsyncIterator[list[bytes | None]]:
+async def _lines(start: bytes, parts: AsyncIterable[bytes], limit: int) -> AsyncIterator[list[bytes | None]]:
     """Yield the lines that each part of the body completes; None for one over the limit, which is not kept."""
     rest: bytes | None = b""
-    async for part in request.stream():
+    async for part in _all(start, parts):
         first, *others = part.split(b"\n")
         rest = None if rest is None or len(rest) + len(first) > limit else rest + first
         if others:
@@ -162,3 +164,9 @@ async def _lines(request: Request, limit: int) -> AsyncIterator[list[bytes | Non
             rest = last if len(last) <= limit else None
     if rest != b"":
         yield [rest]
+
+
+async def _all(start: bytes, parts: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+    yield start
+    async for part in parts:
+        yield part

@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, WithJsonSchema
 from shared.core.errors import FieldError, Invalid, invalid
 from shared.core.events import INFINITY, Until
 from shared.http.instants import SCHEMA, parse_instant
-from shared.http.requests import Body, Query, Text
+from shared.http.requests import Body, Query, Text, Written
 
 if TYPE_CHECKING:
     from msgspec import UnsetType
@@ -25,9 +25,9 @@ def required_when_given(schema: dict[str, Any]) -> None:
 
 
 CODE = "^[A-Z0-9_]{1,50}$"
-Name = Annotated[Text, StringConstraints(min_length=1, max_length=255)]
-Code = Annotated[Text, StringConstraints(min_length=1, max_length=50)]
-DetailValue = Annotated[Text, StringConstraints(min_length=1, max_length=10_000)]
+Name = Annotated[str, Written(1, 255)]
+Code = Annotated[str, Written(1, 50)]
+DetailValue = Annotated[str, Written(1, 10_000)]
 Dated = Annotated[Text, WithJsonSchema(SCHEMA)]
 SINCE = "RFC 3339, or a date: since when this is so, past or future; now when absent."
 UNTIL = (
@@ -35,7 +35,7 @@ UNTIL = (
     "absent, this holds until the next known change of the same field."
 )
 WHY = "Free text, kept with the event."
-Reason = Annotated[Text, StringConstraints(min_length=1, max_length=1000)]
+Reason = Annotated[str, Written(1, 1000)]
 Bound = Annotated[Text, WithJsonSchema({"anyOf": [SCHEMA, {"type": "string", "const": INFINITY}]}, mode="validation")]
 MOST = Field(max_length=1000)
 """How many details one request may have."""
@@ -157,7 +157,7 @@ class PostType(_Reasoned):
         Text, StringConstraints(pattern=CODE), WithJsonSchema({"type": "string", "title": "Code", "pattern": CODE})
     ]
     name: Name
-    description: Annotated[Text, StringConstraints(max_length=10_000)] = ""
+    description: Annotated[str, Written(at_most=10_000)] = ""
     is_active: bool = True
 
 
@@ -165,9 +165,7 @@ class PatchType(_Reasoned):
     """What changes of a type."""
 
     name: Name = Field("", json_schema_extra=required_when_given)
-    description: Annotated[Text, StringConstraints(max_length=10_000)] = Field(
-        "", json_schema_extra=required_when_given
-    )
+    description: Annotated[str, Written(at_most=10_000)] = Field("", json_schema_extra=required_when_given)
     is_active: bool = Field(True, json_schema_extra=required_when_given)
 
 
@@ -206,7 +204,9 @@ def details_of(body: Body) -> Mapping[str, Any]:
     if len(names) > 1:
         raise invalid("entity_details", "The same as details: send one of them.", "ambiguous")
     listed: Sequence[DetailIn] = getattr(body, names[0]) if names else []
-    twice = sorted(code for code, count in Counter(detail.detail_type for detail in listed).items() if count > 1)
-    if twice:
+    details = {detail.detail_type: detail.detail_value for detail in listed}
+    if len(details) < len(listed):
+        times = Counter(detail.detail_type for detail in listed)
+        twice = sorted(code for code, count in times.items() if count > 1)
         raise Invalid([FieldError(names[0], f"Detail type {code} is there twice.", "repeated") for code in twice])
-    return {detail.detail_type: detail.detail_value for detail in listed}
+    return details

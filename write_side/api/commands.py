@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from fastapi import Request, Response
 from msgspec import Struct
-from msgspec.structs import replace
 
 from shared.core.errors import invalid
 from shared.core.events import Metadata
 from shared.http.context import origin
 from shared.http.own_writes import OwnWrites
+from shared.http.requests import header
 from shared.http.shapes import encode
 from write_side import handler
 from write_side.appends import Receipt
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 canonical = msgspec.json.Encoder(order="sorted").encode
 KEY_CHARACTERS = 255
 LONGEST_WAIT = 60.0
+WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])")
 MEMORY_OF_A_BYTE = 4
 """About what a byte of a body takes while its command waits."""
 HEADERS = ("Idempotency-Key", "If-Match", "Prefer")
@@ -71,30 +72,34 @@ def command_request(
     a while.
     """
     services = writing(request)
-    path = request.scope["path"].lower()  # a uid is the same in either case
-    content = _content(asked) + (b"" if reason is None else canonical({"reason": reason}))
-    digest = sha256(content).digest()
     key = idempotency_key(request)
     receipt = None
-    if key is not None:
-        receipt = Receipt(_scoped(principal, request.method, path, "key", key.encode()), digest, status, None)
-    elif replay_content and services.replay_seconds > 0:
-        window = timedelta(seconds=services.replay_seconds)
-        receipt = Receipt(_scoped(principal, request.method, path, "content", content), digest, status, window)
-    if_match = ",".join(request.headers.getlist("if-match"))
+    if key is not None or (replay_content and services.replay_seconds > 0):
+        content = _content(asked) + (b"" if reason is None else canonical({"reason": reason}))
+        of, name, window = "key", (key or "").encode(), None
+        if key is None:
+            of, name, window = "content", content, timedelta(seconds=services.replay_seconds)
+        receipt = Receipt(_scoped(principal, request, of, name), sha256(content).digest(), status, window)
+    state = request.scope["state"]
     return handler.Request(
-        metadata=Metadata(actor=principal.username, request_id=request.state.request_id),
-        context=replace(origin(request), reason=reason),
+        metadata=Metadata(actor=principal.username, request_id=state["request_id"]),
+        context=origin(request, reason),
         receipt=receipt,
-        if_match=[tag.strip() for tag in if_match.split(",")] if "if-match" in request.headers else None,
+        if_match=_tags(request),
         must_match=services.require_if_match and not is_new,
-        size=getattr(request.state, "body_bytes", 0) * MEMORY_OF_A_BYTE,
+        size=state.get("body_bytes", 0) * MEMORY_OF_A_BYTE,
     )
+
+
+def _tags(request: Request) -> list[str] | None:
+    """Return the tags of the If-Match header, None without one."""
+    given = [str(value, "latin-1") for name, value in request.scope["headers"] if name == b"if-match"]
+    return [tag.strip() for tag in ",".join(given).split(",")] if given else None
 
 
 def idempotency_key(request: Request) -> str | None:
     """Return the key that a client gave its command. Raises Invalid for what cannot be one."""
-    key = request.headers.get("idempotency-key")
+    key = header(request, b"idempotency-key")
     if key is not None and not (1 <= len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable()):
         raise invalid("Idempotency-Key", f"1 to {KEY_CHARACTERS} printable ASCII characters.", "invalid_key")
     return key
@@ -114,13 +119,14 @@ def _content(asked: object) -> bytes:
 
 def refuse_if_match(request: Request) -> None:
     """Raise Invalid for a condition on what has no version of its own: what is new, and a single type."""
-    if "if-match" in request.headers:
+    if header(request, b"if-match") is not None:
         raise invalid("If-Match", "There is no version here that it could name.", "not_applicable")
 
 
-def _scoped(principal: Principal, method: str, path: str, kind: str, key: bytes) -> bytes:
+def _scoped(principal: Principal, request: Request, kind: str, key: bytes) -> bytes:
     """Return the digest under which a receipt is kept."""
-    return sha256(encode([kind, principal.username, method, path]) + key).digest()
+    path = request.scope["path"].lower()  # a uid is the same in either case
+    return sha256(encode([kind, principal.username, request.method, path]) + key).digest()
 
 
 async def answer(
@@ -143,10 +149,11 @@ async def answer(
         headers["Location"] = location
     if outcome.replayed:
         headers["Idempotent-Replayed"] = "true"
-    request.state.position = outcome.position
+    request.scope["state"]["position"] = outcome.position
     services.own_writes.note(request, outcome.position)
-    wait = re.search(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])", request.headers.get("prefer", ""))
-    if wait is not None and await services.wait_projected(outcome.position, min(float(wait[1]), LONGEST_WAIT)):
+    preference = header(request, b"prefer")
+    wait = preference and WAIT.search(preference)
+    if wait and await services.wait_projected(outcome.position, min(float(wait[1]), LONGEST_WAIT)):
         headers["Preference-Applied"] = f"wait={wait[1]}"
     if body is None:
         return Response(status_code=204, headers=headers)

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from shared.core.rows import DetailVersion, EntityVersion
 from shared.http.auth import Principal, authorize
-from shared.http.requests import Body, read_body, read_query, read_uid
+from shared.http.requests import Body, header, read_body, read_query, read_uid
 from shared.http.routes import WRITE_HEADERS, WRITE_PROBLEMS, operation
 from shared.http.shapes import EntityOut, entity_out
 from write_side.api.bodies import (
@@ -85,7 +85,7 @@ async def post_entity(request: Request) -> Response:
         request, principal, asked, status=201, is_new=True, replay_content=by_content, reason=body.reason
     )
     outcome = await writing(request).handler.entity(body.entity_uid, command, details)
-    first = outcome.event_id is not None and (not outcome.replayed or "idempotency-key" in request.headers)
+    first = outcome.event_id is not None and (not outcome.replayed or header(request, b"idempotency-key") is not None)
     location = f"{request.url.path}/{outcome.state.entity_uid}"
     return await _answer(request, command, outcome, status=201 if first else 200, location=location)
 

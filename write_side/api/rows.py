@@ -10,7 +10,7 @@ from msgspec import UNSET
 from pydantic import BeforeValidator, Discriminator, Field, StringConstraints, Tag, ValidationError, WithJsonSchema
 
 from shared.core.errors import FieldError, Invalid
-from shared.http.requests import Text, field_errors, parse_json
+from shared.http.requests import Text, Written, field_errors, parse_json
 from write_side.api.bodies import (
     Code,
     DatedBody,
@@ -33,7 +33,7 @@ Source = Annotated[
     StringConstraints(pattern=SOURCE_PATTERN),
     WithJsonSchema({"type": "string", "title": "Source", "pattern": SOURCE_PATTERN}),
 ]
-ExternalId = Annotated[Text, StringConstraints(min_length=1, max_length=ID_CHARACTERS)]
+ExternalId = Annotated[str, Written(1, ID_CHARACTERS)]
 Listed = Annotated[list[DetailChange], Field(max_length=MOST_DETAILS), Tag(LISTED)]
 ByType = Annotated[dict[Code, DetailValue | None], Field(max_length=MOST_DETAILS), Tag(BY_TYPE)]
 

@@ -1,0 +1,128 @@
+"""What a write asks of the database: one statement a command that finds its state at hand, three a chunk of rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.rows import Row
+
+from cockpit.services import Writers
+from db.queries import statement
+from shared.core.events import EntityRegistered, EntityRevised
+from tests.appending import Append, append
+from tests.integration.test_ingest import REQUEST, ann, events, execute, fetch, verdicts, with_writers
+from write_side.entity import Register, Revise
+from write_side.external_key import ExternalKey
+from write_side.upsert import Upsert
+
+NEW = Register(display_name="Ann", entity_type="PERSON", details={"EMAIL": "a@example.com"})
+APPEND, FIND, LOAD = (f"write/{name}" for name in ("append_events", "find_executed", "load_streams"))
+TRANSACTIONS = "SELECT count(DISTINCT xmin::text) FROM log.event WHERE stream <> 'registry'"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that are sent, by name."""
+    names = {statement(name): name for name in (APPEND, FIND, LOAD)}
+    sent: list[str] = []
+    execute: Callable[..., Any] = psycopg.AsyncCursor.execute
+
+    async def watched(cursor: psycopg.AsyncCursor[Row], query: Any, *args: Any, **options: Any) -> Any:
+        sent.append(names.get(query, str(query)))
+        return await execute(cursor, query, *args, **options)
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", watched)
+    return sent
+
+
+def test_a_command_on_what_is_at_hand_is_one_statement(database: str, asked: list[str]) -> None:
+    async def work(writing: Writers) -> None:
+        asked.clear()
+        made = await writing.handler.entity(None, NEW, REQUEST)
+        uid = made.state.entity_uid
+        await writing.handler.entity(uid, Revise(display_name="Bo"), REQUEST)
+        await writing.handler.entity(uid, Revise(display_name="Bo"), REQUEST)
+        assert asked == [APPEND] * 3
+
+    with_writers(database, work)
+    assert len(events(database)) == 2
+
+
+def test_commands_that_come_while_one_is_under_way_share_the_next_transaction(database: str) -> None:
+    async def work(writing: Writers) -> None:
+        await asyncio.gather(*(writing.handler.entity(None, NEW, REQUEST) for _ in range(64)))
+
+    with_writers(database, work)
+    assert len(events(database)) == 64
+    ((transactions,),) = fetch(database, TRANSACTIONS)
+    assert transactions <= 2
+
+
+def test_a_chunk_of_rows_is_looked_up_and_appended_in_one_go(database: str, asked: list[str]) -> None:
+    rows = [ann(str(n), ExternalKey("crm", str(n))) for n in range(200)]
+
+    async def work(writing: Writers) -> None:
+        asked.clear()
+        assert verdicts(await execute(writing.handler, rows)) == ["registered"] * 200
+        assert asked == [FIND, LOAD, APPEND]
+
+    with_writers(database, work)
+    assert fetch(database, TRANSACTIONS) == [(1,)]
+
+
+def test_rows_of_one_entity_take_turns_and_those_of_others_go_together(database: str, asked: list[str]) -> None:
+    rows = [ann(f"{turn}", ExternalKey("crm", str(n))) for n in range(50) for turn in range(4)]
+
+    async def work(writing: Writers) -> None:
+        asked.clear()
+        told = verdicts(await execute(writing.handler, rows))
+        assert (told.count("registered"), told.count("revised")) == (50, 150)
+        assert asked == [FIND, LOAD, *[APPEND] * 4]
+
+    with_writers(database, work)
+    names = "SELECT payload -> 'data' ->> 'display_name' FROM log.event WHERE stream LIKE 'entity:%%' ORDER BY position"
+    assert fetch(database, names) == [(f"{turn}",) for turn in range(4) for _ in range(50)]
+
+
+def test_a_row_that_another_writer_was_faster_with_is_decided_again_alone(database: str, asked: list[str]) -> None:
+    uids = [uuid4() for _ in range(5)]
+
+    def revised(name: str) -> Sequence[Upsert]:
+        return [Upsert(entity_uid=uid, display_name=name) for uid in uids]
+
+    async def work(writing: Writers) -> None:
+        await execute(writing.handler, [ann("Ann", None, uid) for uid in uids], named=False)
+        with psycopg.connect(database) as connection:
+            (last,) = fetch(database, "SELECT event_id FROM log.event WHERE stream = %s", f"entity:{uids[0]}")
+            other = Append(
+                stream=f"entity:{uids[0]}", events=[EntityRevised("Other")], expects={f"entity:{uids[0]}": last[0]}
+            )
+            assert append(connection, other)[0].verdict == "appended"
+        assert verdicts(await execute(writing.handler, revised("Bo"), named=False)) == ["revised"] * 5
+        assert (
+            asked.count(APPEND) == 2 + 1 + 1 + 1 + 1
+        )  # the types, all rows, all again, that one alone, and decided anew
+
+    with_writers(database, work)
+    assert fetch(database, "SELECT max(version) FROM log.event WHERE stream = %s", f"entity:{uids[0]}") == [(3,)]
+
+
+def test_a_receipt_kept_in_a_batch_counts_for_what_comes_after_it_in_the_batch(database: str) -> None:
+    key = b"k" * 32
+    with psycopg.connect(database) as connection:
+        first, second, third = append(
+            connection,
+            *(
+                Append(stream=f"entity:{uuid4()}", events=[EntityRegistered(name, "PERSON")], key=kept)
+                for name, kept in (("Ann", key), ("Bo", key), ("Cy", b"other"))
+            ),
+        )
+        assert (first.verdict, second.verdict, third.verdict) == ("appended", "duplicate", "appended")
+        assert (second.event_id, second.stream, second.position) == (first.event_id, first.stream, first.position)
+        ((receipts,),) = connection.execute("SELECT count(*) FROM log.command_receipt").fetchall()
+    assert receipts == 2
