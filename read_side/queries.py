@@ -75,11 +75,11 @@ class ReadModel:
             raise _warned(Retired(uid, retired_at), found)
         if starts_at is not None:
             raise _warned(NotYet(uid, starts_at), found)
-        items = shaped.entities(now, (row[5:] for row in found.rows))
-        if not items:
+        entity = shaped.entity(uid, now, (row[5:] for row in found.rows))
+        if entity is None:
             raise _warned(Unknown("entity"), found)
         etag = None if event_id is None else f'"{event_id}.{due}"'
-        return replace(_found(found, items, None), etag=etag)
+        return replace(_found(found, [entity], None), etag=etag)
 
     async def entities(self, filters: Filters, part: Slice, asked: Asked) -> Found[EntityOut]:
         """Return a page of what exists now, or did at an instant. Raises Invalid for an unknown or inactive type."""

@@ -54,6 +54,20 @@ def entities(now: datetime, rows: Iterable[Row]) -> list[EntityOut]:
     return list(found.values())
 
 
+def entity(uid: UUID, now: datetime, rows: Iterable[Row]) -> EntityOut | None:
+    """Return the entity in a row of its own, with the details in rows after it; None where the first one is NULL."""
+    found: EntityOut | None = None
+    for code, id_, value, kind, valid_from, valid_to, digest in rows:
+        if id_ is None:
+            return None
+        is_current = holds(now, valid_from, valid_to)
+        if found is None:
+            found = EntityOut(id_, uid, value, kind, valid_from, valid_to, is_current, digest, [])
+        else:
+            found.entity_details.append(DetailOut(id_, code, value, valid_from, valid_to, is_current, digest))
+    return found
+
+
 def holds(instant: datetime, valid_from: datetime, valid_to: datetime | None) -> bool:
     """Return whether a row is valid at an instant."""
     return valid_from <= instant and (valid_to is None or instant < valid_to)

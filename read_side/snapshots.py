@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from db.pool import once_more
 from db.queries import statement
 from read_side.questions import Asked, Known
+from read_side.statements import Row, Statements
 from shared.core.errors import Unavailable, invalid
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from db.pool import Connection
     from db.waiting import Waiter
 
-Row = tuple[Any, ...]
 FRONT = 3
 """How many columns of a statement are about all of it."""
 OWN_SECONDS = 0.5
@@ -65,6 +65,7 @@ class Snapshots:
 
     def __init__(self, pool: AsyncConnectionPool[Connection], wait_seconds: float, waiter: Waiter) -> None:
         self._pool = pool
+        self._statements = Statements(pool)
         self._wait_seconds = wait_seconds
         self._waiter = waiter
 
@@ -77,12 +78,12 @@ class Snapshots:
         params = {**params, "as_of": asked.as_of, "now": asked.now, "known": known}
         required = max(asked.min_position, known or 0)
         wanted = required if known is not None else max(required, asked.own_position)
-        rows = await self._run(name, params, prepare=prepare)
+        rows = await self._statements.rows(name, params, prepare=prepare)
         patience = self._wait_seconds if required > rows[0][0] else min(self._wait_seconds, OWN_SECONDS)
         deadline = get_running_loop().time() + patience
         while rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
             await self._waiter.wait_for(wanted, left)
-            rows = await self._run(name, params, prepare=prepare)  # told or not: only what is read counts
+            rows = await self._statements.rows(name, params, prepare=prepare)  # told or not: only what is read counts
         if rows[0][0] < required:
             reason = f"The read model is at position {rows[0][0]}: it has not reached {required} yet."
             raise Unavailable(reason, retry_after=1)
@@ -102,7 +103,9 @@ class Snapshots:
         params = {"known_at": known.instant}
         deadline = get_running_loop().time() + self._wait_seconds
         while True:
-            _, is_future, is_settled, position = (await self._run("read/resolve_known_at", params))[0]
+            _, is_future, is_settled, position = (
+                await self._statements.rows("read/resolve_known_at", params, prepare=True)
+            )[0]
             if is_future:
                 raise invalid(
                     known.parameter, "Must not be in the future: nobody knows yet what is known then.", "future"
@@ -129,14 +132,3 @@ class Snapshots:
                 await connection.execute(statement("read/notify_settle"), prepare=False)
 
         await once_more(ask)
-
-    async def _run(self, name: str, params: dict[str, Any], *, prepare: bool = True) -> list[Row]:
-        async def ask() -> list[Row]:
-            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(statement(name), params, prepare=prepare)
-                return await cursor.fetchall()
-
-        rows = await once_more(ask)
-        if not rows:
-            raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
-        return rows

@@ -1,0 +1,72 @@
+"""Statements of the read side, run in few round trips: what waits at the same moment is asked together.
+
+Identical questions share an answer. Some statements answer many different ones at once: they take an array for each of
+their parameters, and their last column says which place in these a row belongs to, from 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from db.coalescing import Coalescing
+from db.pool import once_more
+from db.queries import statement
+from shared.core.errors import Unavailable
+
+if TYPE_CHECKING:
+    from psycopg_pool import AsyncConnectionPool
+
+    from db.pool import Connection
+
+Row = tuple[Any, ...]
+TOGETHER: Mapping[str, tuple[str, ...]] = {
+    "read/get_entity": ("uid",),
+    "read/get_entity_as_of": ("uid", "as_of"),
+    "read/get_entity_known": ("uid", "as_of", "known"),
+}
+"""The statements that answer many questions at once, and the parameters that these may differ in."""
+
+
+class Group(NamedTuple):
+    """What is asked together: a statement, and the parameters that are the same for all."""
+
+    name: str
+    prepare: bool
+    params: tuple[tuple[str, Any], ...] = ()
+
+
+class Statements:
+    """Runs statements on connections of a pool. Raises Unavailable when the database does not answer."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self._pool = pool
+        self._together: Coalescing[Group, Row, list[Row]] = Coalescing(self._ask)
+
+    async def rows(self, name: str, params: Mapping[str, Any], *, prepare: bool) -> list[Row]:
+        """Return what a statement finds for these parameters; others may be given the same list."""
+        if name in TOGETHER:
+            key = tuple([params[parameter] for parameter in TOGETHER[name]])
+            rows = await self._together(Group(name, prepare), key)
+        else:
+            rows = await self._together(Group(name, prepare, tuple(params.items())), ())
+        if not rows:
+            raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
+        return rows
+
+    async def _ask(self, group: Group, keys: Sequence[Row]) -> list[list[Row]]:
+        if group.name not in TOGETHER:
+            return [await self._run(group, dict(group.params))]
+        arrays = [list(values) for values in zip(*keys, strict=True)]
+        found: list[list[Row]] = [[] for _ in keys]
+        for row in await self._run(group, dict(zip(TOGETHER[group.name], arrays, strict=True))):
+            found[row[-1] - 1].append(row[:-1])
+        return found
+
+    async def _run(self, group: Group, params: Mapping[str, Any]) -> list[Row]:
+        async def ask() -> list[Row]:
+            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+                await cursor.execute(statement(group.name), params, prepare=group.prepare)
+                return await cursor.fetchall()
+
+        return await once_more(ask)
