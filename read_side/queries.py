@@ -113,7 +113,7 @@ class ReadModel:
         now, count, is_known = found.rows[0][:3]
         if not is_known:
             raise _warned(Unknown("entity"), found)
-        items = shaped.versions(uid, now, found.position, (row[3:] for row in found.rows))
+        items = shaped.versions(uid, now, found.position, (row[3:] for row in found.rows[1:]))
         return _found(found, items, count, asked.now, shaped.version_key)
 
     async def scheduled(self, uid: UUID | None, part: Slice, asked: Asked) -> Found[ScheduledOut]:

@@ -90,7 +90,7 @@ def versions(uid: UUID, now: datetime, known: int, rows: Iterable[Row]) -> list[
             told = Told(valid_from, valid_to, position, ended, superseded)
             for instant in (valid_from, valid_to):
                 belief.setdefault((code, instant), []).append(Span(code, digest, told))
-        elif kind is not None:
+        else:
             page.append((kind, *row))
     found = []
     for kind, code, digest, valid_from, valid_to, position, _, superseded, created_at, updated_at, *row in page:

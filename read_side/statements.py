@@ -1,7 +1,7 @@
 """Statements of the read side, run in few round trips: what waits at the same moment is asked together.
 
-Identical questions share an answer. Some statements answer many different ones at once: they take an array for each of
-their parameters, and their last column says which place in these a row belongs to, from 1.
+Identical questions share an answer. Some statements answer many at once that differ in a parameter or two: of these they
+take arrays, and their last column says which place in the arrays a row belongs to, from 1.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
     "read/get_entity": ("uid",),
     "read/get_entity_as_of": ("uid", "as_of"),
     "read/get_entity_known": ("uid", "as_of", "known"),
+    "read/list_history": ("uid",),
 }
 """The statements that answer many questions at once, and the parameters that these may differ in."""
 
@@ -33,7 +34,7 @@ class Group(NamedTuple):
 
     name: str
     prepare: bool
-    params: tuple[tuple[str, Any], ...] = ()
+    params: tuple[tuple[str, Any], ...]
 
 
 class Statements:
@@ -45,25 +46,26 @@ class Statements:
 
     async def rows(self, name: str, params: Mapping[str, Any], *, prepare: bool) -> list[Row]:
         """Return what a statement finds for these parameters; others may be given the same list."""
-        if name in TOGETHER:
-            key = tuple([params[parameter] for parameter in TOGETHER[name]])
-            rows = await self._together(Group(name, prepare), key)
-        else:
-            rows = await self._together(Group(name, prepare, tuple(params.items())), ())
+        several = TOGETHER.get(name, ())
+        same = tuple([(parameter, value) for parameter, value in params.items() if parameter not in several])
+        rows = await self._together(Group(name, prepare, same), tuple([params[parameter] for parameter in several]))
         if not rows:
             raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
         return rows
 
     async def _ask(self, group: Group, keys: Sequence[Row]) -> list[list[Row]]:
-        if group.name not in TOGETHER:
-            return [await self._run(group, dict(group.params))]
+        several = TOGETHER.get(group.name)
+        if several is None:
+            return [await self._run(group, {})]
         arrays = [list(values) for values in zip(*keys, strict=True)]
         found: list[list[Row]] = [[] for _ in keys]
-        for row in await self._run(group, dict(zip(TOGETHER[group.name], arrays, strict=True))):
+        for row in await self._run(group, dict(zip(several, arrays, strict=True))):
             found[row[-1] - 1].append(row[:-1])
         return found
 
-    async def _run(self, group: Group, params: Mapping[str, Any]) -> list[Row]:
+    async def _run(self, group: Group, arrays: Mapping[str, Any]) -> list[Row]:
+        params = {**dict(group.params), **arrays}
+
         async def ask() -> list[Row]:
             async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
                 await cursor.execute(statement(group.name), params, prepare=group.prepare)
