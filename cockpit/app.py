@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Literal
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
@@ -17,14 +18,16 @@ from cockpit import health
 from cockpit.admin import router as admin
 from cockpit.services import readers, waiting, writers
 from db.pool import make_pool
-from read_side.api.router import router as read_router
-from shared.http import openapi, problem
+from read_side.api.router import routers as read_routers
+from shared.http import front, openapi
 from shared.http.context import Surroundings
 from shared.http.own_writes import OwnWrites
 from write_side.api import auth, batch, entities, parked, projections, types
 from write_side.api.commands import Writing
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from db.pool import Dsns
     from shared.settings import Settings
 
@@ -93,29 +96,27 @@ def build_app(settings: Settings, dsns: Dsns, sides: Sides = "both") -> FastAPI:
     app.state.max_body_bytes = settings.max_body_bytes
     app.state.token_ttl = settings.token_ttl
     app.state.own_writes = OwnWrites()
-    app.include_router(health.router)
-    _route(app, served)
-    problem.install(app)
+    front.install(app, _routers(served), partial(_surrounded, settings=settings))
+    if len(served) > 1:
+        admin.install(app)
     openapi.document(app)
-    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
-    if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=EXPOSED_HEADERS,
-        )
-    app.add_middleware(Surroundings)
     return app
 
 
-def _route(app: FastAPI, served: set[str]) -> None:
-    """Add the resources of each side, and the pages that need both."""
+def _routers(served: set[str]) -> Iterator[tuple[str, APIRouter]]:
+    """Yield the router of each resource of the sides, behind its prefix."""
+    yield "", health.router
     if "write" in served:
-        for resource in (auth, batch, entities, types, parked, projections):
-            app.include_router(resource.router, prefix=API)
+        yield from ((API, resource.router) for resource in (auth, batch, entities, types, parked, projections))
     if "read" in served:
-        app.include_router(read_router)
-    if len(served) > 1:
-        admin.install(app)
+        yield from ((API, router) for router in read_routers)
+
+
+def _surrounded(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Return the way in with what every answer has around it."""
+    origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
+    if origins:
+        app = CORSMiddleware(
+            app, allow_origins=origins, allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED_HEADERS
+        )
+    return Surroundings(app)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from msgspec import Struct
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from cockpit.services import clock
+from cockpit.clock import clock
 from db.queries import statement
 from shared.http.routes import operation
 from shared.http.shapes import Instant, encode

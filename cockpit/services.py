@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from cockpit.clock import clock
 from db.accounts import Accounts
 from db.pool import Dsns, make_pool
 from db.waiting import Waiter
@@ -44,11 +44,6 @@ class Readers(Struct, frozen=True):
     feed: Feed
     accounts: Accounts
     projections: Projections
-
-
-def clock() -> datetime:
-    """Return the time: the one place where the service asks for it."""
-    return datetime.now(UTC)  # noqa: TID251  # the entry point that the ban speaks of
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from cockpit.admin.notices import moved
 from cockpit.admin.pages import Filled, part_of, refused, render
 from cockpit.admin.session import Form
 from cockpit.admin.users import A_PAGE, UsersQuery
-from cockpit.services import clock
+from cockpit.clock import clock
 from db.accounts import Accounts
 from read_side.questions import Slice
 from shared.core.errors import Invalid, Unknown, invalid

@@ -1,8 +1,6 @@
-"""Every resource of the read side under one router, for whoever composes an app of it."""
+"""The router of every resource of the read side, for whoever composes an app of them."""
 
 from __future__ import annotations
-
-from fastapi import APIRouter
 
 from read_side.api import (
     audit,
@@ -17,6 +15,18 @@ from read_side.api import (
     types,
 )
 
-router = APIRouter(prefix="/api/v1")
-for resource in (entities, external_keys, history, scheduled, temporal, audit, events, types, parked, projections):
-    router.include_router(resource.router)
+routers = [
+    resource.router
+    for resource in (
+        entities,
+        external_keys,
+        history,
+        scheduled,
+        temporal,
+        audit,
+        events,
+        types,
+        parked,
+        projections,
+    )
+]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import isnan
+
+ACCEPTS = 256
+"""How many answers are kept: the browsers and libraries of a day send few different headers."""
 
 
 def takes(accept: str | None, media: Sequence[str]) -> str | None:
@@ -17,6 +21,11 @@ def takes(accept: str | None, media: Sequence[str]) -> str | None:
     >>> takes("*/*", have) == takes(None, have) == JSON, takes("text/html", have), takes("*/*, text/csv;q=0", [CSV])
     (True, None, None)
     """
+    return _takes(accept, tuple(media))
+
+
+@lru_cache(maxsize=ACCEPTS)
+def _takes(accept: str | None, media: tuple[str, ...]) -> str | None:
     given = [part for part in (accept or "").split(",") if part.strip()]
     if not given:
         return media[0]

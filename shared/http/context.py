@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from os import urandom
 from time import perf_counter
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import structlog
 
@@ -40,9 +40,8 @@ class Surroundings:
             await self.app(scope, receive, send)
             return
         started = perf_counter()
-        headers = dict(scope["headers"])
-        given = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = given if SANE_ID.fullmatch(given) else str(uuid4())
+        given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode("latin-1")
+        request_id = given if SANE_ID.fullmatch(given) else _new_id()
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["written_path"] = scope["path"]
@@ -54,10 +53,10 @@ class Surroundings:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                present = {name.lower() for name, _ in message["headers"]}
+                present = {name for name, _ in message["headers"]}  # in lower case: ASGI has it so
                 message["headers"] = [
                     *message["headers"],
-                    *(pair for pair in SECURITY_HEADERS if pair[0] not in present),
+                    *[pair for pair in SECURITY_HEADERS if pair[0] not in present],
                     (b"x-request-id", request_id.encode()),
                 ]
             await send(message)
@@ -75,6 +74,12 @@ class Surroundings:
                 position=state.get("position"),
                 ms=round((perf_counter() - started) * 1000, 2),
             )
+
+
+def _new_id() -> str:
+    """Return what no other request has, in the form of a uuid: to make one takes four times as long."""
+    digits = urandom(16).hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def origin(request: Request, reason: str | None = None) -> Context:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
+
+from starlette.datastructures import URL
 
 from shared.http.shapes import Item, Page
 
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
+ORIGINS = 256
+"""How many origins are kept as they were put together: a service has few names, and whoever asks can invent them."""
 LAST_PAGE = 2**31
 """The greatest page number that may be asked for."""
 
@@ -39,4 +44,21 @@ def link(request: Request, **changed: str | None) -> str:
     """Return the URL of a request, written as it was, with some parameters changed; None leaves one out."""
     query = [(k, v) for k, v in request.query_params.multi_items() if k not in changed]
     query += [(k, v) for k, v in changed.items() if v is not None]
-    return str(request.url.replace(path=request.state.written_path, query=urlencode(query)))
+    server = tuple(request.scope.get("server") or ())
+    url = _origin(request.scope["scheme"], server, request.headers.get("host"))
+    return f"{url}{request.state.written_path}{'?' if query else ''}{urlencode(query)}"
+
+
+@lru_cache(maxsize=ORIGINS)
+def _origin(scheme: str, server: tuple[str | int | None, ...], host: str | None) -> str:
+    """Return where a request went: all that comes before its path."""
+    headers = [] if host is None else [(b"host", host.encode("latin-1"))]
+    scope = {
+        "type": "http",
+        "scheme": scheme,
+        "server": server or None,
+        "path": "",
+        "headers": headers,
+        "query_string": b"",
+    }
+    return str(URL(scope=scope))

@@ -129,7 +129,7 @@ def of_domain(
 
 
 def from_domain(request: Request, error: errors.CockpitError) -> Response:
-    """Return the response that an error of the domain stands for; what STATUS does not know goes on upwards."""
+    """Return the response that an error of the domain stands for."""
     status, headers, fields, more = of_domain(error, request.method)
     return problem(request, status, str(error), code=error.code, fields=fields, headers=headers, more=more)
 
@@ -159,34 +159,42 @@ def allowed_methods(routes: Sequence[BaseRoute], request: Request) -> list[str]:
     ] + ["OPTIONS"]
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of the app a problem."""
+def of_http(request: Request, error: HTTPException) -> Response:
+    """Return the response that an error of HTTP's own stands for."""
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = {"Allow": ", ".join(allowed_methods(request.app.routes, request))}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+    detail = {
+        404: "Nothing is here: unknown path.",
+        405: f"This resource does not answer {request.method}.",
+    }.get(error.status_code, str(error.detail))
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return problem(request, error.status_code, detail, code=code, headers=headers)
 
-    async def on_domain_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, errors.CockpitError)  # noqa: S101  # how it is registered below
+
+def answer(request: Request, error: Exception) -> Response:
+    """Return the response to a request that raised an error; a fault of ours is logged."""
+    if isinstance(error, errors.CockpitError) and type(error) in STATUS:
         return from_domain(request, error)
+    if isinstance(error, HTTPException):
+        return of_http(request, error)
+    if isinstance(error, ClientDisconnect):  # nobody is there to read it
+        return problem(request, 400, "The body ended before its time.", code="incomplete")
+    log.error("fault", path=request.scope["path"], request_id=request.state.request_id, exc_info=error)
+    detail = "Something went wrong here; the request id finds it in the log."
+    return problem(request, 500, detail, code="fault")
 
-    async def on_http_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101  # how it is registered below
-        headers = dict(error.headers or {})
-        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers = {"Allow": ", ".join(allowed_methods(app.routes, request))}
-            if request.method == "OPTIONS":
-                return Response(status_code=204, headers=headers)
-        detail = {
-            404: "Nothing is here: unknown path.",
-            405: f"This resource does not answer {request.method}.",
-        }.get(error.status_code, str(error.detail))
-        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-        return problem(request, error.status_code, detail, code=code, headers=headers)
 
-    async def on_departure(request: Request, _error: Exception) -> Response:
-        return problem(request, 400, "The body ended before its time.", code="incomplete")  # nobody is there to read it
+def install(app: FastAPI) -> None:
+    """Make every error of the app a problem, where the framework serves it too."""
 
-    app.add_exception_handler(ClientDisconnect, on_departure)
-    for cls in STATUS:
-        app.add_exception_handler(cls, on_domain_error)
-    app.add_exception_handler(HTTPException, on_http_error)
+    async def on_error(request: Request, error: Exception) -> Response:
+        return answer(request, error)
+
+    for cls in (ClientDisconnect, HTTPException, *STATUS):
+        app.add_exception_handler(cls, on_error)
     app.add_middleware(Faults)
 
 
@@ -207,9 +215,7 @@ class Faults:
 
         try:
             await self.app(scope, receive, watch)
-        except Exception:
+        except Exception as error:
             if scope["type"] != "http" or begun:
                 raise
-            log.exception("fault", path=scope["path"], request_id=scope["state"].get("request_id"))
-            detail = "Something went wrong here; the request id finds it in the log."
-            await problem(Request(scope), 500, detail, code="fault")(scope, receive, send)
+            await answer(Request(scope), error)(scope, receive, send)

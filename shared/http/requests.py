@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
 from shared.core.errors import FieldError, Invalid, Unknown, invalid
@@ -20,6 +22,9 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MOST_ERRORS = 100
 """How many wrong fields one answer names."""
+
+QUERIES = 1024
+"""How many query strings are kept as they were read: what a model makes of one is frozen, and hangs on nothing else."""
 
 LAST_POSITION = 2**63 - 1
 DIGITS = 19
@@ -146,9 +151,15 @@ async def read_bytes(request: Request) -> bytes:
 
 def read_query(request: Request, model: type[Model]) -> Model:
     """Return the query string as the model has it. Raises Invalid for what is unknown, repeated or malformed."""
+    query: Model = _read_query(model, request.scope["query_string"])
+    return query
+
+
+@lru_cache(maxsize=QUERIES)
+def _read_query(model: type[Model], query_string: bytes) -> Model:
     values: dict[str, Any] = {}
     repeated = []
-    for name, value in request.query_params.multi_items():
+    for name, value in QueryParams(query_string).multi_items():
         if name in values:
             repeated.append(FieldError(name, "Given more than once.", "repeated"))
         values[name] = value

@@ -46,9 +46,10 @@ def negotiated(endpoint: Endpoint, media: Sequence[str]) -> Endpoint:
 
     @wraps(endpoint)
     async def handle(request: Request) -> Response:
-        asked = request.query_params.get("format") if len(media) > 1 else None
+        asked = request.query_params.get("format") if len(media) > 1 and request.scope["query_string"] else None
         named = next((name for name in media if asked == name.partition("/")[2]), None)
-        chosen = named or takes(",".join(request.headers.getlist("accept")) or None, media)
+        accept = b",".join([value for name, value in request.scope["headers"] if name == b"accept"])
+        chosen = named or takes(accept.decode("latin-1") or None, media)
         if chosen is None:
             raise HTTPException(406, f"What is here is {' or '.join(media)}.")
         request.state.media = chosen

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from db.pool import Dsns, make_pool
 from db.waiting import Waiter
-from read_side.api.router import router
+from read_side.api.router import routers
 from read_side.queries import ReadModel
 from shared.core.events import (
     Context,
@@ -32,7 +32,7 @@ from shared.core.events import (
 from shared.core.rows import Change, EntityVersion, Opened, Superseded
 from shared.core.timeline import Timeline, fold
 from shared.core.turn import ROWS_PER_EVENT
-from shared.http import problem
+from shared.http import front
 from shared.http.auth import Principal, token_hash
 from shared.http.context import Surroundings
 from shared.http.own_writes import OwnWrites
@@ -216,9 +216,7 @@ def reading(conninfo: str, *, public: bool = True, wait_seconds: float = 0.3) ->
         return Principal(AUTHOR, frozenset({"read"}), hashed) if hashed == token_hash(TOKEN) else None
 
     app = FastAPI(lifespan=lifespan)
-    app.include_router(router)
-    app.add_middleware(Surroundings)
-    problem.install(app)
+    front.install(app, [("/api/v1", router) for router in routers], Surroundings)
     app.state.public_reads = public
     app.state.own_writes = OwnWrites()
     app.state.authenticate = authenticate

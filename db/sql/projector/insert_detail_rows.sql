@@ -7,10 +7,10 @@ SELECT t.id, t.entity_uid, t.detail_type, t.detail_value, t.hashdiff, t.valid_fr
        t.valid_from <= %(clock)s::timestamptz AND coalesce(t.valid_to > %(clock)s::timestamptz, true), t.asserted_to,
        t.recorded_from_position, t.valid_to_known_position, t.created_at, t.updated_at, t.actor
 FROM unnest(
-    %(id)s::bigint[], %(entity_uid)s::uuid[], %(detail_type)s::text[], %(detail_value)s::text[], %(hashdiff)s::text[],
-    %(valid_from)s::timestamptz[], %(valid_to)s::timestamptz[], %(asserted_to)s::timestamptz[],
-    %(recorded_from_position)s::bigint[], %(valid_to_known_position)s::bigint[], %(created_at)s::timestamptz[],
-    %(updated_at)s::timestamptz[], %(actor)s::text[]
+    %(id)b::bigint[], %(entity_uid)b::uuid[], %(detail_type)b::text[], %(detail_value)b::text[], %(hashdiff)b::text[],
+    %(valid_from)b::timestamptz[], %(valid_to)b::timestamptz[], %(asserted_to)b::timestamptz[],
+    %(recorded_from_position)b::bigint[], %(valid_to_known_position)b::bigint[], %(created_at)b::timestamptz[],
+    %(updated_at)b::timestamptz[], %(actor)b::text[]
 ) AS t (
     id, entity_uid, detail_type, detail_value, hashdiff, valid_from, valid_to, asserted_to, recorded_from_position,
     valid_to_known_position, created_at, updated_at, actor

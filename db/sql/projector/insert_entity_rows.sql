@@ -8,10 +8,10 @@ SELECT t.id, t.entity_uid, t.display_name, t.entity_type, t.hashdiff, t.valid_fr
        t.recorded_from_position, t.valid_to_known_position, t.created_at, t.updated_at, t.actor,
        t.search_name
 FROM unnest(
-    %(id)s::bigint[], %(entity_uid)s::uuid[], %(display_name)s::text[], %(entity_type)s::text[], %(hashdiff)s::text[],
-    %(valid_from)s::timestamptz[], %(valid_to)s::timestamptz[], %(asserted_to)s::timestamptz[],
-    %(recorded_from_position)s::bigint[], %(valid_to_known_position)s::bigint[], %(created_at)s::timestamptz[],
-    %(updated_at)s::timestamptz[], %(actor)s::text[], %(search_name)s::text[]
+    %(id)b::bigint[], %(entity_uid)b::uuid[], %(display_name)b::text[], %(entity_type)b::text[], %(hashdiff)b::text[],
+    %(valid_from)b::timestamptz[], %(valid_to)b::timestamptz[], %(asserted_to)b::timestamptz[],
+    %(recorded_from_position)b::bigint[], %(valid_to_known_position)b::bigint[], %(created_at)b::timestamptz[],
+    %(updated_at)b::timestamptz[], %(actor)b::text[], %(search_name)b::text[]
 ) AS t (
     id, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, asserted_to, recorded_from_position,
     valid_to_known_position, created_at, updated_at, actor, search_name

@@ -2,5 +2,5 @@
 SELECT id, entity_uid, detail_type, detail_value, hashdiff, valid_from, valid_to, asserted_to, recorded_from_position,
        valid_to_known_position, created_at, updated_at, actor
 FROM entity_detail_version
-WHERE entity_uid = ANY (%(uids)s::uuid[])
+WHERE entity_uid = ANY (%(uids)b::uuid[])
 ORDER BY entity_uid, detail_type, valid_from
