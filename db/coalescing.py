@@ -56,7 +56,7 @@ class Coalescing(Generic[Group, Key, Answer]):
                 keys = list(islice(waiting, self._most_keys))
                 await self._round(group, {key: waiting.pop(key) for key in keys})
         finally:
-            rounds.discard(asyncio.current_task())  # type: ignore[arg-type]  # this is one
+            rounds.discard(asyncio.current_task())
             if not rounds:
                 del self._waiting[group], self._rounds[group]
 

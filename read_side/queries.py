@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from read_side import rows as shaped
 from read_side.questions import LATEST, Key, Known
 from read_side.snapshots import Snapshot, Snapshots
+from read_side.statements import TOGETHER
 from shared.core.errors import CockpitError, NotYet, Retired, Unknown, invalid
 
 if TYPE_CHECKING:
@@ -86,22 +87,17 @@ class ReadModel:
         if part.keyed or asked.known != LATEST:
             asked = await self._pinned(asked)
             asked = replace(asked, as_of=asked.as_of or asked.now)
+        name = _list(filters, asked)
         params = {**filters.params(), **part.params()}
-        if asked.as_of is not None:
-            how = "list" if filters.order == "entity_uid" else "search"
-            name = f"read/{how}_as_of" if asked.known == LATEST else f"read/{how}_known"
-            found = await self._snapshots.fetch(name, params, asked, prepare=False)
-        elif not filters.only_type:
-            found = await self._snapshots.fetch("read/search_current", params, asked, prepare=False)
-        elif filters.entity_type is not None:
-            found = await self._snapshots.fetch("read/list_current_by_type", params, asked)
-        else:
-            found = await self._snapshots.fetch("read/list_current", params, asked)
+        found = await self._snapshots.fetch(name, params, asked, prepare=name in TOGETHER)
         now, count, refused = found.rows[0][:3]
         if refused is not None:
             active = " that is active" if refused == "type" else ""
             raise _warned(invalid(refused, f"There is no such type{active}.", "unknown_type"), found)
-        items = shaped.entities(now, (row[3:] for row in found.rows))
+        if name in TOGETHER:
+            items = shaped.listed(now, (row[4:] for row in found.rows[1:]))
+        else:
+            items = shaped.entities(now, (row[3:] for row in found.rows))
         key = shaped.ENTITY_KEYS[filters.order]
         return _found(found, items, count, asked.now, key)
 
@@ -186,6 +182,19 @@ class ReadModel:
 
     async def _pinned(self, asked: Asked) -> Asked:
         return asked if asked.now is not None else await self._snapshots.pin(asked)
+
+
+def _list(filters: Filters, asked: Asked) -> str:
+    """Return the statement that lists entities, by what it can leave out."""
+    if asked.as_of is None:
+        if not filters.only_type or filters.order != "-valid_from":
+            return "read/search_current"
+        return "read/list_current" if filters.entity_type is None else "read/list_current_by_type"
+    how = "list" if filters.order == "entity_uid" else "search"
+    if asked.known != LATEST:
+        return f"read/{how}_known"
+    is_all = how == "list" and filters.only_type and filters.entity_type is None
+    return "read/list_all_as_of" if is_all else f"read/{how}_as_of"
 
 
 def _found(

@@ -56,15 +56,21 @@ def entities(now: datetime, rows: Iterable[Row]) -> list[EntityOut]:
 
 def entity(uid: UUID, now: datetime, rows: Iterable[Row]) -> EntityOut | None:
     """Return the entity in a row of its own, with the details in rows after it; None where the first one is NULL."""
-    found: EntityOut | None = None
-    for code, id_, value, kind, valid_from, valid_to, digest in rows:
-        if id_ is None:
-            return None
+    found = listed(now, ((code, id_, uid, *row) for code, id_, *row in rows if id_ is not None))
+    return found[0] if found else None
+
+
+def listed(now: datetime, rows: Iterable[Row]) -> list[EntityOut]:
+    """Return the entities in rows of their own, each with the details in rows after it: these have a code."""
+    found: list[EntityOut] = []
+    details: list[DetailOut] = []
+    for code, id_, uid, value, kind, valid_from, valid_to, digest in rows:
         is_current = holds(now, valid_from, valid_to)
-        if found is None:
-            found = EntityOut(id_, uid, value, kind, valid_from, valid_to, is_current, digest, [])
+        if code is None:
+            details = []
+            found.append(EntityOut(id_, uid, value, kind, valid_from, valid_to, is_current, digest, details))
         else:
-            found.entity_details.append(DetailOut(id_, code, value, valid_from, valid_to, is_current, digest))
+            details.append(DetailOut(id_, code, value, valid_from, valid_to, is_current, digest))
     return found
 
 

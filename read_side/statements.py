@@ -1,7 +1,7 @@
 """Statements of the read side, run in few round trips: what waits at the same moment is asked together.
 
-Identical questions share an answer. Some statements answer many at once that differ in a parameter or two: of these they
-take arrays, and their last column says which place in the arrays a row belongs to, from 1.
+Identical questions share an answer. Some statements answer many at once that differ in a parameter or two: they take
+arrays of these, and their last column says which place in the arrays a row belongs to, from 1.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
     "read/get_entity_as_of": ("uid", "as_of"),
     "read/get_entity_known": ("uid", "as_of", "known"),
     "read/list_history": ("uid",),
+    "read/list_current": ("limit", "offset", "counted"),
+    "read/list_current_by_type": ("type", "limit", "offset", "counted"),
+    "read/list_all_as_of": ("as_of", "limit", "offset", "counted"),
 }
 """The statements that answer many questions at once, and the parameters that these may differ in."""
 

@@ -1,46 +1,62 @@
--- A page of what exists now, newest first, straight off its index; for ReadModel.entities without any filter.
+-- Pages of what exists now, newest first, straight off its index: of each page a row about all of it, then a row an entity,
+-- each followed by a row a detail, in order; the last column says which page of those asked for it is. For
+-- ReadModel.entities without any filter.
 -- What fell due since the flags were brought up to date is not flagged yet, and what ended since still is.
 WITH moment AS MATERIALIZED (
     SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
 ), due_details AS MATERIALIZED (
     SELECT v.* FROM entity_detail_version v, moment
     WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
-), due AS (
+), due AS MATERIALIZED (
     SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
     FROM entity_version, moment
     WHERE NOT is_current
       AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
-), page AS (
-    SELECT * FROM (
-        (SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
-         FROM entity_version
-         WHERE is_current AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
-         ORDER BY valid_from DESC, entity_uid
-         LIMIT %(limit)s::bigint + %(offset)s::bigint)
-        UNION ALL
-        SELECT * FROM due
-    ) AS existing
-    ORDER BY valid_from DESC, entity_uid
-    LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
 )
-SELECT c.position, c.now AS as_of,
-       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
-       c.now,
-       CASE WHEN %(counted)s::boolean THEN
-           (SELECT count(*) FROM entity_version WHERE is_current)
-           + (SELECT count(*) FROM due)
-           - (SELECT count(*) FROM entity_version
-              WHERE is_current AND valid_to > (SELECT clock_at FROM moment) AND valid_to <= (SELECT now FROM moment))
-       END AS count,
-       NULL::text AS refused,
-       page.id, page.entity_uid, page.display_name, page.entity_type, page.valid_from, page.valid_to, page.hashdiff,
-       d.id, d.detail_type, d.detail_value, d.valid_from, d.valid_to, d.hashdiff
+SELECT answer.*, asked.number
 FROM moment c
-LEFT JOIN page ON true
-LEFT JOIN LATERAL (
-    SELECT * FROM entity_detail_version v
-    WHERE v.entity_uid = page.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
+CROSS JOIN unnest(
+    (SELECT %(limit)s::bigint[]), (SELECT %(offset)s::bigint[]), (SELECT %(counted)s::boolean[]) -- no plan hangs on a value
+) WITH ORDINALITY AS asked (most, passed, counted, number)
+CROSS JOIN LATERAL (
+    WITH page AS MATERIALIZED (
+        SELECT *, row_number() OVER (ORDER BY valid_from DESC, entity_uid) AS place FROM (
+            (SELECT id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
+             FROM entity_version
+             WHERE is_current AND (valid_to IS NULL OR valid_to > c.now)
+             ORDER BY valid_from DESC, entity_uid
+             LIMIT asked.most + asked.passed)
+            UNION ALL
+            SELECT * FROM due
+        ) AS existing
+        ORDER BY valid_from DESC, entity_uid
+        LIMIT asked.most OFFSET asked.passed
+    )
+    SELECT c.position, c.now AS as_of,
+           (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
+           c.now AS now,
+           CASE WHEN asked.counted THEN
+               (SELECT count(*) FROM entity_version WHERE is_current)
+               + (SELECT count(*) FROM due)
+               - (SELECT count(*) FROM entity_version
+                  WHERE is_current AND valid_to > c.clock_at AND valid_to <= c.now)
+           END AS count,
+           NULL::text AS refused,
+           0::bigint AS place, NULL AS code, NULL::bigint AS id, NULL::uuid AS entity_uid, NULL AS value,
+           NULL AS entity_type, NULL::timestamptz AS valid_from, NULL::timestamptz AS valid_to, NULL AS hashdiff
     UNION ALL
-    SELECT * FROM due_details v WHERE v.entity_uid = page.entity_uid
-) d ON true
-ORDER BY page.valid_from DESC, page.entity_uid, d.detail_type COLLATE "C"
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL,
+           place, NULL, id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
+    FROM page
+    UNION ALL
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL,
+           page.place, d.detail_type, d.id, NULL, d.detail_value, NULL, d.valid_from, d.valid_to, d.hashdiff
+    FROM page
+    CROSS JOIN LATERAL (
+        SELECT * FROM entity_detail_version v
+        WHERE v.entity_uid = page.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
+        UNION ALL
+        SELECT * FROM due_details v WHERE v.entity_uid = page.entity_uid
+    ) d
+) answer
+ORDER BY asked.number, answer.place, answer.code COLLATE "C" NULLS FIRST

@@ -78,7 +78,10 @@ CROSS JOIN LATERAL (
                       WHERE stream = 'entity:' || asked.uid::text AND (asked.known IS NULL OR position <= asked.known))
                 ELSE ARRAY[0, NULL]::bigint[] END AS parked,
            c.now,
-           CASE WHEN asked.counted THEN (SELECT count(*) FROM found) END AS count,
+           CASE WHEN NOT asked.counted THEN NULL
+                WHEN %(offset)s::bigint = 0 AND asked.after_number IS NULL
+                     AND (SELECT count(*) FROM page) < (SELECT %(limit)s::bigint) THEN (SELECT count(*) FROM page)
+                ELSE (SELECT count(*) FROM found) END AS count,
            EXISTS (SELECT FROM entity_version WHERE entity_uid = asked.uid
                      AND (asked.known IS NULL OR recorded_from_position <= asked.known))
            OR EXISTS (SELECT FROM entity_version_superseded WHERE entity_uid = asked.uid
