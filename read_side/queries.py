@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -90,6 +90,8 @@ class ReadModel:
         name = _list(filters, asked)
         params = {**filters.params(), **part.params()}
         found = await self._snapshots.fetch(name, params, asked, prepare=name in TOGETHER)
+        if found.found is not None:
+            return cast("Found[EntityOut]", found.found)
         now, count, refused = found.rows[0][:3]
         if refused is not None:
             active = " that is active" if refused == "type" else ""
@@ -99,7 +101,8 @@ class ReadModel:
         else:
             items = shaped.entities(now, (row[3:] for row in found.rows))
         key = shaped.ENTITY_KEYS[filters.order]
-        return _found(found, items, count, asked.now, key)
+        found.found = _found(found, items, count, asked.now, key)
+        return found.found
 
     async def history(self, uid: UUID, chronicle: Chronicle, part: Slice, asked: Asked) -> Found[VersionOut]:
         """Return a page of an entity's versions; with as_of those begun by then. Raises Unknown."""

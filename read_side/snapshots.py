@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from db.pool import once_more
 from db.queries import statement
 from read_side.questions import Asked, Known
-from read_side.statements import Row, Statements
+from read_side.statements import TOGETHER, Answer, Row, Statements
 from shared.core.errors import Unavailable, invalid
 
 if TYPE_CHECKING:
@@ -43,17 +43,19 @@ class Parked(Struct, frozen=True):
         return f"events of {which} are parked since position {self.since}"
 
 
-class Snapshot(Struct, frozen=True):
+class Snapshot(Struct):
     """The rows of one statement, at least one, without what is in front, and the point they were read at.
 
-    The statement gives in front the position of the checkpoint, the instant, and what is parked; what was believed at
-    an earlier position was asked for where `position` is less than that.
+    In front of the first row the statement gives the position of the checkpoint, the instant, and what is parked; what
+    was believed at an earlier position was asked for where `position` is less than that. Whoever asked the same at the
+    same moment is given the same one, and `found`, what the first of them made of it.
     """
 
     position: int
     as_of: datetime
     parked: Parked
     rows: list[Row]
+    found: Any = None
 
 
 class Snapshots:
@@ -78,18 +80,30 @@ class Snapshots:
         params = {**params, "as_of": asked.as_of, "now": asked.now, "known": known}
         required = max(asked.min_position, known or 0)
         wanted = required if known is not None else max(required, asked.own_position)
-        rows = await self._statements.rows(name, params, prepare=prepare)
-        patience = self._wait_seconds if required > rows[0][0] else min(self._wait_seconds, OWN_SECONDS)
+        answer = await self._statements.ask(name, params, prepare=prepare)
+        if answer.rows[0][0] < wanted:
+            answer = await self._later(answer, name, params, required, wanted, prepare=prepare)
+        if answer.made is None:
+            position, as_of, (streams, since) = answer.rows[0][:FRONT]
+            parked = Parked(streams, since, of_one=params.get("uid") is not None)
+            rows = [row[FRONT : -1 if name in TOGETHER else None] for row in answer.rows]
+            answer.made = Snapshot(position if known is None else known, as_of, parked, rows)
+        snapshot: Snapshot = answer.made
+        return snapshot
+
+    async def _later(
+        self, answer: Answer, name: str, params: dict[str, Any], required: int, wanted: int, *, prepare: bool
+    ) -> Answer:
+        """Return a later answer: as soon as the read model has what is wanted, or after a while what is required."""
+        patience = self._wait_seconds if required > answer.rows[0][0] else min(self._wait_seconds, OWN_SECONDS)
         deadline = get_running_loop().time() + patience
-        while rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
+        while answer.rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
             await self._waiter.wait_for(wanted, left)
-            rows = await self._statements.rows(name, params, prepare=prepare)  # told or not: only what is read counts
-        if rows[0][0] < required:
-            reason = f"The read model is at position {rows[0][0]}: it has not reached {required} yet."
+            answer = await self._statements.ask(name, params, prepare=prepare)  # told or not: only what is read counts
+        if answer.rows[0][0] < required:
+            reason = f"The read model is at position {answer.rows[0][0]}: it has not reached {required} yet."
             raise Unavailable(reason, retry_after=1)
-        position, as_of, (streams, since) = rows[0][:FRONT]
-        parked = Parked(streams, since, of_one=params.get("uid") is not None)
-        return Snapshot(position if known is None else known, as_of, parked, [row[FRONT:] for row in rows])
+        return answer
 
     async def position_of(self, known: Known) -> int | None:
         """Return the position whose knowledge is asked for, None where it is the latest.
@@ -103,9 +117,8 @@ class Snapshots:
         params = {"known_at": known.instant}
         deadline = get_running_loop().time() + self._wait_seconds
         while True:
-            _, is_future, is_settled, position = (
-                await self._statements.rows("read/resolve_known_at", params, prepare=True)
-            )[0]
+            answer = await self._statements.ask("read/resolve_known_at", params, prepare=True)
+            _, is_future, is_settled, position = answer.rows[0]
             if is_future:
                 raise invalid(
                     known.parameter, "Must not be in the future: nobody knows yet what is known then.", "future"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec import Struct
+
 from db.coalescing import Coalescing
 from db.pool import once_more
 from db.queries import statement
@@ -32,6 +34,13 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
 """The statements that answer many questions at once, and the parameters that these may differ in."""
 
 
+class Answer(Struct):
+    """What a statement found, for all who asked the same at the same moment, and what the first of them made of it."""
+
+    rows: list[Row]
+    made: Any = None
+
+
 class Group(NamedTuple):
     """What is asked together: a statement, and the parameters that are the same for all."""
 
@@ -45,25 +54,25 @@ class Statements:
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
-        self._together: Coalescing[Group, Row, list[Row]] = Coalescing(self._ask)
+        self._together: Coalescing[Group, Row, Answer] = Coalescing(self._ask)
 
-    async def rows(self, name: str, params: Mapping[str, Any], *, prepare: bool) -> list[Row]:
-        """Return what a statement finds for these parameters; others may be given the same list."""
+    async def ask(self, name: str, params: Mapping[str, Any], *, prepare: bool) -> Answer:
+        """Return what a statement finds for these parameters, at least one row; others may be given the same answer."""
         several = TOGETHER.get(name, ())
         same = tuple([(parameter, value) for parameter, value in params.items() if parameter not in several])
-        rows = await self._together(Group(name, prepare, same), tuple([params[parameter] for parameter in several]))
-        if not rows:
+        answer = await self._together(Group(name, prepare, same), tuple([params[parameter] for parameter in several]))
+        if not answer.rows:
             raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
-        return rows
+        return answer
 
-    async def _ask(self, group: Group, keys: Sequence[Row]) -> list[list[Row]]:
+    async def _ask(self, group: Group, keys: Sequence[Row]) -> list[Answer]:
         several = TOGETHER.get(group.name)
         if several is None:
-            return [await self._run(group, {})]
+            return [Answer(await self._run(group, {}))]
         arrays = [list(values) for values in zip(*keys, strict=True)]
-        found: list[list[Row]] = [[] for _ in keys]
+        found = [Answer([]) for _ in keys]
         for row in await self._run(group, dict(zip(several, arrays, strict=True))):
-            found[row[-1] - 1].append(row[:-1])
+            found[row[-1] - 1].rows.append(row)
         return found
 
     async def _run(self, group: Group, arrays: Mapping[str, Any]) -> list[Row]:

@@ -138,7 +138,7 @@ async def test_one_who_is_cancelled_harms_nobody() -> None:
     gone.cancel()
     await turns()
     slow.go(2)
-    assert await asyncio.gather(same, other, stays) == [(1, 1), (2, 1), (4, 2)]
+    assert await asyncio.gather(same, other, stays) == ((1, 1), (2, 1), (4, 2))
     assert first.cancelled()
     assert gone.cancelled()
     assert slow.rounds == [("a", [1, 2]), ("a", [4])], "for one who has gone nothing is asked"
