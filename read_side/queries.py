@@ -89,20 +89,10 @@ class ReadModel:
             asked = replace(asked, as_of=asked.as_of or asked.now)
         name = _list(filters, asked)
         params = {**filters.params(), **part.params()}
-        found = await self._snapshots.fetch(name, params, asked, prepare=name in TOGETHER)
-        if found.found is not None:
-            return cast("Found[EntityOut]", found.found)
-        now, count, refused = found.rows[0][:3]
-        if refused is not None:
-            active = " that is active" if refused == "type" else ""
-            raise _warned(invalid(refused, f"There is no such type{active}.", "unknown_type"), found)
-        if name in TOGETHER:
-            items = shaped.listed(now, (row[4:] for row in found.rows[1:]))
-        else:
-            items = shaped.entities(now, (row[3:] for row in found.rows))
-        key = shaped.ENTITY_KEYS[filters.order]
-        found.found = _found(found, items, count, asked.now, key)
-        return found.found
+        snapshot = await self._snapshots.fetch(name, params, asked, prepare=name in TOGETHER)
+        if snapshot.found is None:
+            snapshot.found = _listed(snapshot, name, filters, asked)
+        return cast("Found[EntityOut]", snapshot.found)
 
     async def history(self, uid: UUID, chronicle: Chronicle, part: Slice, asked: Asked) -> Found[VersionOut]:
         """Return a page of an entity's versions; with as_of those begun by then. Raises Unknown."""
@@ -198,6 +188,19 @@ def _list(filters: Filters, asked: Asked) -> str:
         return f"read/{how}_known"
     is_all = how == "list" and filters.only_type and filters.entity_type is None
     return "read/list_all_as_of" if is_all else f"read/{how}_as_of"
+
+
+def _listed(snapshot: Snapshot, name: str, filters: Filters, asked: Asked) -> Found[EntityOut]:
+    """Return the page in what that statement found. Raises Invalid for a filter that it refused."""
+    now, count, refused = snapshot.rows[0][:3]
+    if refused is not None:
+        active = " that is active" if refused == "type" else ""
+        raise _warned(invalid(refused, f"There is no such type{active}.", "unknown_type"), snapshot)
+    if name in TOGETHER:
+        items = shaped.listed(now, (row[4:] for row in snapshot.rows[1:]))
+    else:
+        items = shaped.entities(now, (row[3:] for row in snapshot.rows))
+    return _found(snapshot, items, count, asked.now, shaped.ENTITY_KEYS[filters.order])
 
 
 def _found(
