@@ -29,7 +29,7 @@ class Coalescing(Generic[Group, Key, Answer]):
         ask: Callable[[Group, Sequence[Key]], Awaitable[Sequence[Answer]]],
         *,
         most_keys: int = 100,
-        most_rounds: int = 1,
+        most_rounds: int = 2,
     ) -> None:
         """Take how many keys a round has at most, and how many rounds of one group may be under way at a time."""
         self._ask = ask

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -90,9 +90,7 @@ class ReadModel:
         name = _list(filters, asked)
         params = {**filters.params(), **part.params()}
         snapshot = await self._snapshots.fetch(name, params, asked, prepare=name in TOGETHER)
-        if snapshot.found is None:
-            snapshot.found = _listed(snapshot, name, filters, asked)
-        return cast("Found[EntityOut]", snapshot.found)
+        return snapshot.once(lambda: _listed(snapshot, name, filters, asked))
 
     async def history(self, uid: UUID, chronicle: Chronicle, part: Slice, asked: Asked) -> Found[VersionOut]:
         """Return a page of an entity's versions; with as_of those begun by then. Raises Unknown."""
@@ -138,9 +136,7 @@ class ReadModel:
         asked = await self._pinned(asked) if part.keyed else asked
         params = {**trail.params(), **part.params()}
         found = await self._snapshots.fetch("read/list_audit", params, asked, prepare=False)
-        count = found.rows[0][0]
-        items = shaped.audit_entries(row[1:] for row in found.rows)
-        return _found(found, items, count, asked.now, shaped.audit_key)
+        return found.once(lambda: _audited(found, asked))
 
     async def external_keys(self, keys: Keys, part: Slice, asked: Asked) -> Found[ExternalKeyOut]:
         """Return a page of the keys that other systems know entities by, in the order of their claims."""
@@ -201,6 +197,11 @@ def _listed(snapshot: Snapshot, name: str, filters: Filters, asked: Asked) -> Fo
     else:
         items = shaped.entities(now, (row[3:] for row in snapshot.rows))
     return _found(snapshot, items, count, asked.now, shaped.ENTITY_KEYS[filters.order])
+
+
+def _audited(snapshot: Snapshot, asked: Asked) -> Found[AuditOut]:
+    items = shaped.audit_entries(row[1:] for row in snapshot.rows)
+    return _found(snapshot, items, snapshot.rows[0][0], asked.now, shaped.audit_key)
 
 
 def _found(

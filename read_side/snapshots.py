@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from asyncio import get_running_loop
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from db.pool import Connection
     from db.waiting import Waiter
 
+Made = TypeVar("Made")
 FRONT = 3
 """How many columns of a statement are about all of it."""
 OWN_SECONDS = 0.5
@@ -48,14 +50,21 @@ class Snapshot(Struct):
 
     In front of the first row the statement gives the position of the checkpoint, the instant, and what is parked; what
     was believed at an earlier position was asked for where `position` is less than that. Whoever asked the same at the
-    same moment is given the same one, and `found`, what the first of them made of it.
+    same moment is given the same one.
     """
 
     position: int
     as_of: datetime
     parked: Parked
     rows: list[Row]
-    found: Any = None
+    _made: Any = None
+
+    def once(self, make: Callable[[], Made]) -> Made:
+        """Return what `make` makes of it, made by the first who calls this: all of them must make the same of it."""
+        if self._made is None:
+            self._made = make()
+        made: Made = self._made
+        return made
 
 
 class Snapshots:
