@@ -17,6 +17,14 @@ Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
 
 
+class _Lane(Generic[Key, Answer]):
+    """Who waits in one group, in the order they came, and the rounds that are under way."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[Key, list[asyncio.Future[Answer]]] = {}
+        self.rounds: set[asyncio.Task[None] | None] = set()
+
+
 class Coalescing(Generic[Group, Key, Answer]):
     """Asks together what can be: of one group, each key once a round, in the order they came, so that none starves.
 
@@ -35,30 +43,29 @@ class Coalescing(Generic[Group, Key, Answer]):
         self._ask = ask
         self._most_keys = most_keys
         self._most_rounds = most_rounds
-        self._waiting: dict[Group, dict[Key, list[asyncio.Future[Answer]]]] = {}
-        self._rounds: dict[Group, set[asyncio.Task[None]]] = {}
+        self._lanes: dict[Group, _Lane[Key, Answer]] = {}
 
     async def __call__(self, group: Group, key: Key) -> Answer:
         """Return the answer to a key; raises what `ask` does."""
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(group, {})
-        waiting.setdefault(key, []).append(answered)
-        rounds = self._rounds.setdefault(group, set())
-        if len(rounds) < self._most_rounds:
-            rounds.add(asyncio.create_task(self._answer(group), name="coalescing"))
+        lane = self._lanes.get(group)
+        if lane is None:
+            lane = self._lanes[group] = _Lane()
+        lane.waiting.setdefault(key, []).append(answered)
+        if len(lane.rounds) < self._most_rounds:
+            lane.rounds.add(asyncio.create_task(self._answer(group, lane), name="coalescing"))
         return await answered
 
-    async def _answer(self, group: Group) -> None:
+    async def _answer(self, group: Group, lane: _Lane[Key, Answer]) -> None:
         """Go round after round until nobody waits any more."""
-        waiting, rounds = self._waiting[group], self._rounds[group]
         try:
-            while waiting:
-                keys = list(islice(waiting, self._most_keys))
-                await self._round(group, {key: waiting.pop(key) for key in keys})
+            while lane.waiting:
+                keys = list(islice(lane.waiting, self._most_keys))
+                await self._round(group, {key: lane.waiting.pop(key) for key in keys})
         finally:
-            rounds.discard(asyncio.current_task())
-            if not rounds:
-                del self._waiting[group], self._rounds[group]
+            lane.rounds.discard(asyncio.current_task())
+            if not lane.rounds:
+                del self._lanes[group]
 
     async def _round(self, group: Group, askers: dict[Key, list[asyncio.Future[Answer]]]) -> None:
         asked = [key for key, of_key in askers.items() if _unanswered(of_key)]

@@ -66,7 +66,7 @@ async def test_what_comes_at_once_goes_together_and_each_key_once_in_the_order_i
 
 async def test_who_comes_while_a_round_is_under_way_is_never_answered_by_it() -> None:
     slow = Slow()
-    together = Coalescing(slow)
+    together = Coalescing(slow, most_rounds=1)
     early = asked(together, 1)
     await turns()
     late = asked(together, 1, 2)
@@ -93,6 +93,17 @@ async def test_a_round_has_so_many_keys_and_whoever_came_first_goes_first() -> N
     together = Coalescing(slow, most_keys=2)
     await asyncio.gather(*asked(together, 1, 2, 3, 4, 5))
     assert slow.rounds == [("a", [1, 2]), ("a", [3, 4]), ("a", [5])]
+
+
+async def test_a_key_is_asked_for_anew_where_a_round_with_it_is_under_way() -> None:
+    slow = Slow()
+    together = Coalescing(slow, most_rounds=2)
+    early = asked(together, 1)
+    await turns()
+    late = asked(together, 1)
+    await turns()
+    slow.go(2)
+    assert await asyncio.gather(*early, *late) == [(1, 1), (1, 2)]
 
 
 async def test_groups_do_not_wait_for_each_other() -> None:
@@ -129,7 +140,7 @@ async def test_too_few_answers_are_an_error_and_leave_nobody_waiting() -> None:
 
 async def test_one_who_is_cancelled_harms_nobody() -> None:
     slow = Slow()
-    together = Coalescing(slow)
+    together = Coalescing(slow, most_rounds=1)
     first, same, other = asked(together, 1, 1, 2)
     await turns()
     first.cancel()
@@ -138,7 +149,7 @@ async def test_one_who_is_cancelled_harms_nobody() -> None:
     gone.cancel()
     await turns()
     slow.go(2)
-    assert await asyncio.gather(same, other, stays) == ((1, 1), (2, 1), (4, 2))
+    assert [*await asyncio.gather(same, other, stays)] == [(1, 1), (2, 1), (4, 2)]
     assert first.cancelled()
     assert gone.cancelled()
     assert slow.rounds == [("a", [1, 2]), ("a", [4])], "for one who has gone nothing is asked"
@@ -146,7 +157,7 @@ async def test_one_who_is_cancelled_harms_nobody() -> None:
 
 async def test_where_everybody_has_gone_nothing_is_asked() -> None:
     slow = Slow()
-    together = Coalescing(slow)
+    together = Coalescing(slow, most_rounds=1)
     (busy,) = asked(together, 1)
     await turns()
     (gone,) = asked(together, 2)
@@ -164,5 +175,4 @@ async def test_nothing_is_kept_of_a_group_that_nobody_asks_for() -> None:
     together = Coalescing(Slow(at_once=True))
     await asyncio.gather(*asked(together, 1, 2))
     await turns()
-    assert not together._waiting
-    assert not together._rounds
+    assert not together._lanes
