@@ -76,11 +76,11 @@ class ReadModel:
             raise _warned(Retired(uid, retired_at), found)
         if starts_at is not None:
             raise _warned(NotYet(uid, starts_at), found)
-        entity = shaped.entity(uid, now, (row[5:] for row in found.rows))
-        if entity is None:
+        items = shaped.listed(now, found.rows)
+        if not items:
             raise _warned(Unknown("entity"), found)
         etag = None if event_id is None else f'"{event_id}.{due}"'
-        return replace(_found(found, [entity], None), etag=etag)
+        return replace(_found(found, items, None), etag=etag)
 
     async def entities(self, filters: Filters, part: Slice, asked: Asked) -> Found[EntityOut]:
         """Return a page of what exists now, or did at an instant. Raises Invalid for an unknown or inactive type."""
@@ -193,7 +193,7 @@ def _listed(snapshot: Snapshot, name: str, filters: Filters, asked: Asked) -> Fo
         active = " that is active" if refused == "type" else ""
         raise _warned(invalid(refused, f"There is no such type{active}.", "unknown_type"), snapshot)
     if name in TOGETHER:
-        items = shaped.listed(now, (row[4:] for row in snapshot.rows[1:]))
+        items = shaped.listed(now, snapshot.rows)
     else:
         items = shaped.entities(now, (row[3:] for row in snapshot.rows))
     return _found(snapshot, items, count, asked.now, shaped.ENTITY_KEYS[filters.order])

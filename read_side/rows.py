@@ -54,17 +54,13 @@ def entities(now: datetime, rows: Iterable[Row]) -> list[EntityOut]:
     return list(found.values())
 
 
-def entity(uid: UUID, now: datetime, rows: Iterable[Row]) -> EntityOut | None:
-    """Return the entity in a row of its own, with the details in rows after it; None where the first one is NULL."""
-    found = listed(now, ((code, id_, uid, *row) for code, id_, *row in rows if id_ is not None))
-    return found[0] if found else None
-
-
 def listed(now: datetime, rows: Iterable[Row]) -> list[EntityOut]:
-    """Return the entities in rows of their own, each with the details in rows after it: these have a code."""
+    """Return the entities in the last columns of rows, each with the details in rows after it: these have a code."""
     found: list[EntityOut] = []
     details: list[DetailOut] = []
-    for code, id_, uid, value, kind, valid_from, valid_to, digest in rows:
+    for *_, code, id_, uid, value, kind, valid_from, valid_to, digest in rows:
+        if id_ is None:
+            continue
         is_current = holds(now, valid_from, valid_to)
         if code is None:
             details = []

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from db.pool import once_more
 from db.queries import statement
 from read_side.questions import Asked, Known
-from read_side.statements import TOGETHER, Answer, Row, Statements
+from read_side.statements import Answer, Row, Statements
 from shared.core.errors import Unavailable, invalid
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Snapshots:
         if answer.made is None:
             position, as_of, (streams, since) = answer.rows[0][:FRONT]
             parked = Parked(streams, since, of_one=params.get("uid") is not None)
-            rows = [row[FRONT : -1 if name in TOGETHER else None] for row in answer.rows]
+            rows = [row[FRONT:] for row in answer.rows]
             answer.made = Snapshot(position if known is None else known, as_of, parked, rows)
         snapshot: Snapshot = answer.made
         return snapshot

@@ -1,12 +1,13 @@
 """Statements of the read side, run in few round trips: what waits at the same moment is asked together.
 
 Identical questions share an answer. Some statements answer many at once that differ in a parameter or two: they take
-arrays of these, and their last column says which place in the arrays a row belongs to, from 1.
+arrays of these, and give the answers in their order. Each has at least one row, and its first one alone has a position.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
@@ -50,7 +51,10 @@ class Group(NamedTuple):
 
 
 class Statements:
-    """Runs statements on connections of a pool. Raises Unavailable when the database does not answer."""
+    """Runs statements on connections of a pool.
+
+    Raises Unavailable when the database does not answer, and where nothing is found: there is always a checkpoint else.
+    """
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
@@ -60,20 +64,16 @@ class Statements:
         """Return what a statement finds for these parameters, at least one row; others may be given the same answer."""
         several = TOGETHER.get(name, ())
         same = tuple([(parameter, value) for parameter, value in params.items() if parameter not in several])
-        answer = await self._together(Group(name, prepare, same), tuple([params[parameter] for parameter in several]))
-        if not answer.rows:
-            raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
-        return answer
+        return await self._together(Group(name, prepare, same), tuple([params[parameter] for parameter in several]))
 
     async def _ask(self, group: Group, keys: Sequence[Row]) -> list[Answer]:
         several = TOGETHER.get(group.name)
         if several is None:
             return [Answer(await self._run(group, {}))]
         arrays = [list(values) for values in zip(*keys, strict=True)]
-        found = [Answer([]) for _ in keys]
-        for row in await self._run(group, dict(zip(several, arrays, strict=True))):
-            found[row[-1] - 1].rows.append(row)
-        return found
+        rows = await self._run(group, dict(zip(several, arrays, strict=True)))
+        starts = [place for place, row in enumerate(rows) if row[0] is not None]
+        return [Answer(rows[start:end]) for start, end in pairwise([*starts, len(rows)])]
 
     async def _run(self, group: Group, arrays: Mapping[str, Any]) -> list[Row]:
         params = {**dict(group.params), **arrays}
@@ -83,4 +83,7 @@ class Statements:
                 await cursor.execute(statement(group.name), params, prepare=group.prepare)
                 return await cursor.fetchall()
 
-        return await once_more(ask)
+        rows = await once_more(ask)
+        if not rows:
+            raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
+        return rows

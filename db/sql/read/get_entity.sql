@@ -1,5 +1,5 @@
--- Entities as they are now, each a row with what its ETag and its refusals need and then a row a detail, in order; the
--- last column says which of those asked for it is. For ReadModel.entity.
+-- Entities as they are now, in the order they were asked for: of each a row with what its ETag and its refusals need, then
+-- a row a detail; for ReadModel.entity.
 -- What fell due since the flags were brought up to date is not flagged yet.
 WITH moment AS MATERIALIZED (
     SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
@@ -7,7 +7,7 @@ WITH moment AS MATERIALIZED (
     SELECT v.* FROM entity_detail_version v, moment
     WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
 )
-SELECT answer.*, asked.number
+SELECT answer.*
 FROM moment c
 CROSS JOIN unnest((SELECT %(uid)s::uuid[])) WITH ORDINALITY AS asked (uid, number) -- hidden: no plan hangs on a value
 LEFT JOIN entity_head h ON h.entity_uid = asked.uid
@@ -31,15 +31,16 @@ CROSS JOIN LATERAL (
            END AS retired_at,
            CASE WHEN e.id IS NULL
                 THEN (SELECT min(f.valid_from) FROM entity_version f WHERE f.entity_uid = h.entity_uid) END AS starts_at,
-           NULL::text AS code, e.id, e.display_name AS value, e.entity_type, e.valid_from, e.valid_to, e.hashdiff
+           NULL::text AS code, e.id, e.entity_uid, e.display_name AS value, e.entity_type,
+           e.valid_from, e.valid_to, e.hashdiff
     UNION ALL
     SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-           v.detail_type, v.id, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
+           v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
     FROM entity_detail_version v
     WHERE v.entity_uid = e.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
     UNION ALL
     SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-           v.detail_type, v.id, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
+           v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
     FROM due_details v
     WHERE v.entity_uid = e.entity_uid
 ) answer

@@ -1,6 +1,6 @@
--- Entities, each at its instant: a row with the last version begun by then, ended or not, and then a row a detail of the
--- instant, in order; the last column says which of those asked for it is. For ReadModel.entity.
-SELECT answer.*, asked.number
+-- Entities, each at its instant, in the order they were asked for: of each a row with the last version begun by then, ended
+-- or not, then a row a detail of the instant; for ReadModel.entity.
+SELECT answer.*
 FROM checkpoint c
 CROSS JOIN unnest((SELECT %(uid)s::uuid[]), (SELECT %(as_of)s::timestamptz[])) -- hidden: no plan hangs on a value
     WITH ORDINALITY AS asked (uid, as_of, number)
@@ -24,10 +24,11 @@ CROSS JOIN LATERAL (
            END AS retired_at,
            CASE WHEN e.id IS NULL
                 THEN (SELECT min(f.valid_from) FROM entity_version f WHERE f.entity_uid = h.entity_uid) END AS starts_at,
-           NULL::text AS code, e.id, e.display_name AS value, e.entity_type, e.valid_from, e.valid_to, e.hashdiff
+           NULL::text AS code, e.id, e.entity_uid, e.display_name AS value, e.entity_type,
+           e.valid_from, e.valid_to, e.hashdiff
     UNION ALL
     SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-           v.detail_type, v.id, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
+           v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
     FROM entity_detail_version v
     WHERE v.entity_uid = e.entity_uid AND v.valid_from <= asked.as_of AND (v.valid_to IS NULL OR v.valid_to > asked.as_of)
 ) answer

@@ -1,10 +1,9 @@
--- Entities, each at its instant as it was known at its position: a row with the last version begun by then, ended or not,
--- and then a row a detail of the instant, in order; the last column says which of those asked for it is. For
--- ReadModel.entity.
+-- Entities, each at its instant as it was known at its position, in the order they were asked for: of each a row with the
+-- last version begun by then, ended or not, then a row a detail of the instant; for ReadModel.entity.
 WITH moment AS MATERIALIZED (
     SELECT position, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
 )
-SELECT answer.*, asked.number
+SELECT answer.*
 FROM moment c
 CROSS JOIN unnest(
     (SELECT %(uid)s::uuid[]), (SELECT %(as_of)s::timestamptz[]), (SELECT %(known)s::bigint[]) -- no plan hangs on a value
@@ -31,10 +30,11 @@ CROSS JOIN LATERAL (
            CASE WHEN e.id IS NULL
                 THEN (SELECT min(f.valid_from) FROM entity_version_known(asked.known) f
                       WHERE f.entity_uid = asked.uid) END AS starts_at,
-           NULL::text AS code, e.id, e.display_name AS value, e.entity_type, e.valid_from, e.valid_to, e.hashdiff
+           NULL::text AS code, e.id, e.entity_uid, e.display_name AS value, e.entity_type,
+           e.valid_from, e.valid_to, e.hashdiff
     UNION ALL
     SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-           v.detail_type, v.id, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
+           v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
     FROM entity_detail_version_known(asked.known) v
     WHERE v.entity_uid = e.entity_uid AND v.valid_from <= at.as_of AND (v.valid_to IS NULL OR v.valid_to > at.as_of)
 ) answer

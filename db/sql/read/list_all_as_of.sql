@@ -1,7 +1,9 @@
--- Pages of all that existed at their instants, by uid: one point lookup an entity, whatever its history. Of each page there
--- is a row about all of it, then a row an entity, each followed by a row a detail, in order; the last column says which
--- page of those asked for it is. For ReadModel.entities without any filter.
-SELECT answer.*, asked.number
+-- Pages of all that existed, each at its instant, by uid, in the order they were asked for: one point lookup an entity,
+-- whatever its history. Of each there is a row about all of it, then a row an entity, followed by a row a detail; for
+-- ReadModel.entities without any filter.
+SELECT answer.position, answer.as_of, answer.parked, answer.now, answer.count, answer.refused,
+       answer.code, answer.id, answer.entity_uid, answer.value, answer.entity_type,
+       answer.valid_from, answer.valid_to, answer.hashdiff
 FROM checkpoint c
 CROSS JOIN unnest(
     (SELECT %(as_of)s::timestamptz[]), -- no plan hangs on a value

@@ -1,6 +1,5 @@
--- Pages of what exists now, newest first, straight off its index: of each page a row about all of it, then a row an entity,
--- each followed by a row a detail, in order; the last column says which page of those asked for it is. For
--- ReadModel.entities without any filter.
+-- Pages of what exists now, newest first, straight off its index, in the order they were asked for: of each a row about all
+-- of it, then a row an entity, followed by a row a detail; for ReadModel.entities without any filter.
 -- What fell due since the flags were brought up to date is not flagged yet, and what ended since still is.
 WITH moment AS MATERIALIZED (
     SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
@@ -13,7 +12,9 @@ WITH moment AS MATERIALIZED (
     WHERE NOT is_current
       AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
 )
-SELECT answer.*, asked.number
+SELECT answer.position, answer.as_of, answer.parked, answer.now, answer.count, answer.refused,
+       answer.code, answer.id, answer.entity_uid, answer.value, answer.entity_type,
+       answer.valid_from, answer.valid_to, answer.hashdiff
 FROM moment c
 CROSS JOIN unnest(
     (SELECT %(limit)s::bigint[]), (SELECT %(offset)s::bigint[]), (SELECT %(counted)s::boolean[]) -- no plan hangs on a value

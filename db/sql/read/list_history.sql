@@ -1,8 +1,8 @@
--- Pages of the versions of entities and their details, a page an entity: as known at a position or latest, oldest or
--- newest first, the entity before its details; those begun by as_of where one is given; also those of earlier belief where
--- they are asked for. Of each entity there is first a row about all of it, then the page, then all rows of belief that ever
--- began or ended where its versions begin, and the events that made and ended these; the last column says which of those
--- asked for it is. For ReadModel.history. Backwards it is the page before a key.
+-- Pages of the versions of entities and their details, a page an entity, in the order these were asked for: as known at a
+-- position or latest, oldest or newest first, the entity before its details; those begun by as_of where one is given; also
+-- those of earlier belief where they are asked for. Of each there is a row about all of it, then the page, then all rows of
+-- belief that ever began or ended where its versions begin, and the events that made and ended these; for
+-- ReadModel.history. Backwards it is the page before a key.
 WITH moment AS MATERIALIZED (
     SELECT position, coalesce(%(now)s::timestamptz, greatest(now(), recorded_at, clock_at)) AS now
     FROM checkpoint WHERE name = 'read_model'
@@ -18,7 +18,7 @@ SELECT answer.position, answer.as_of, answer.parked, answer.now, answer.count, a
        answer.kind, answer.code, answer.hashdiff, answer.valid_from, answer.valid_to,
        answer.recorded_from_position, answer.valid_to_known_position, answer.recorded_to_position,
        answer.created_at, answer.updated_at, answer.value, answer.entity_type,
-       answer.event_id, answer.actor, answer.reason, answer.recorded_at, asked.number
+       answer.event_id, answer.actor, answer.reason, answer.recorded_at
 FROM moment c
 CROSS JOIN asked
 CROSS JOIN LATERAL (
