@@ -7,7 +7,7 @@ so that a copy of the database opens nothing. The clock is the database's.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from msgspec import Struct
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
 
+from db.coalescing import Coalescing
 from db.login_limiter import LoginLimiter
 from db.passwords import Passwords, check_password
 from db.pool import Connection, once_more, unavailable
@@ -79,6 +80,7 @@ class Accounts:
         self._pool = pool
         self._passwords = Passwords(hasher or PasswordHasher())
         self._limiter = LoginLimiter(login_failures)
+        self._tokens: Coalescing[None, bytes, Principal | None] = Coalescing(self._find_tokens)
 
     async def create_user(self, username: str, password: str, *, is_admin: bool) -> None:
         """Add an active account. Raises Invalid, or AlreadyRegistered for a username that is taken."""
@@ -174,13 +176,10 @@ class Accounts:
     async def look_up(self, token_hash: bytes) -> Principal | None:  # the protocol's name for it
         """Return whose token it is; None for one that is unknown, revoked or expired, or whose user is not active.
 
-        Of the token's scopes only those count that the account has now.
+        Of the token's scopes only those count that the account has now. Nothing is remembered: the answer is read after
+        it was asked for, together with those for who asks at the same moment.
         """
-        rows = await once_more(lambda: self._ask("find_token", token_hash=token_hash))
-        if not rows:
-            return None
-        username, scopes, is_admin = rows[0]
-        return Principal(username, frozenset(scopes) & frozenset(allowed_scopes(is_admin=is_admin)), token_hash)
+        return await self._tokens(None, token_hash)
 
     async def revoke(self, token_hash: bytes) -> None:
         """End a token at once; one that is not there is no error."""
@@ -197,6 +196,14 @@ class Accounts:
         async with self._connection() as connection, connection.cursor(row_factory=class_row(TokenRow)) as cursor:
             await cursor.execute(statement("auth/list_tokens"), {"username": name})
             return await cursor.fetchall()
+
+    async def _find_tokens(self, _: None, hashes: Sequence[bytes]) -> list[Principal | None]:
+        rows = await once_more(lambda: self._ask("find_token", token_hashes=list(hashes)))
+        found = {
+            hashed: Principal(username, frozenset(scopes) & frozenset(allowed_scopes(is_admin=is_admin)), hashed)
+            for hashed, username, scopes, is_admin in rows
+        }
+        return [found.get(hashed) for hashed in hashes]
 
     async def _run(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401  # what SQL takes
         try:

@@ -147,6 +147,8 @@ def since(spans: Sequence[Span], instant: datetime, after: Value, known: int) ->
     Where the value is an absent one, that is: since when it has been believed that another one ends there. Takes the
     spans of one field that begin or end there: any other runs through, and says that nothing begins.
     """
+    if len(spans) == 1 and spans[0].told.valid_from == instant:
+        return spans[0].told.recorded_from  # nothing else was ever believed to begin or end there
     nothing = absent(spans[0].field)
 
     def begins(position: int) -> bool:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from read_side import rows as shaped
 from read_side.questions import LATEST, Key, Known
 from read_side.snapshots import Snapshot, Snapshots
+from read_side.statements import TOGETHER
 from shared.core.errors import CockpitError, NotYet, Retired, Unknown, invalid
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class ReadModel:
             raise _warned(Retired(uid, retired_at), found)
         if starts_at is not None:
             raise _warned(NotYet(uid, starts_at), found)
-        items = shaped.entities(now, (row[5:] for row in found.rows))
+        items = shaped.listed(now, found.rows)
         if not items:
             raise _warned(Unknown("entity"), found)
         etag = None if event_id is None else f'"{event_id}.{due}"'
@@ -86,24 +87,10 @@ class ReadModel:
         if part.keyed or asked.known != LATEST:
             asked = await self._pinned(asked)
             asked = replace(asked, as_of=asked.as_of or asked.now)
+        name = _list(filters, part, asked)
         params = {**filters.params(), **part.params()}
-        if asked.as_of is not None:
-            how = "list" if filters.order == "entity_uid" and filters.q is None and part.page == 1 else "search"
-            name = f"read/{how}_as_of" if asked.known == LATEST else f"read/{how}_known"
-            found = await self._snapshots.fetch(name, params, asked, prepare=False)
-        elif not filters.only_type:
-            found = await self._snapshots.fetch("read/search_current", params, asked, prepare=False)
-        elif filters.entity_type is not None:
-            found = await self._snapshots.fetch("read/list_current_by_type", params, asked)
-        else:
-            found = await self._snapshots.fetch("read/list_current", params, asked)
-        now, count, refused = found.rows[0][:3]
-        if refused is not None:
-            active = " that is active" if refused == "type" else ""
-            raise _warned(invalid(refused, f"There is no such type{active}.", "unknown_type"), found)
-        items = shaped.entities(now, (row[3:] for row in found.rows))
-        key = shaped.ENTITY_KEYS[filters.order]
-        return _found(found, items, count, asked.now, key)
+        snapshot = await self._snapshots.fetch(name, params, asked, prepare=name in TOGETHER)
+        return snapshot.once(lambda: _listed(snapshot, name, filters, asked))
 
     async def history(self, uid: UUID, chronicle: Chronicle, part: Slice, asked: Asked) -> Found[VersionOut]:
         """Return a page of an entity's versions; with as_of those begun by then. Raises Unknown."""
@@ -113,7 +100,7 @@ class ReadModel:
         now, count, is_known = found.rows[0][:3]
         if not is_known:
             raise _warned(Unknown("entity"), found)
-        items = shaped.versions(uid, now, found.position, (row[3:] for row in found.rows))
+        items = shaped.versions(uid, now, found.position, (row[3:] for row in found.rows[1:]))
         return _found(found, items, count, asked.now, shaped.version_key)
 
     async def scheduled(self, uid: UUID | None, part: Slice, asked: Asked) -> Found[ScheduledOut]:
@@ -149,9 +136,7 @@ class ReadModel:
         asked = await self._pinned(asked) if part.keyed else asked
         params = {**trail.params(), **part.params()}
         found = await self._snapshots.fetch("read/list_audit", params, asked, prepare=False)
-        count = found.rows[0][0]
-        items = shaped.audit_entries(row[1:] for row in found.rows)
-        return _found(found, items, count, asked.now, shaped.audit_key)
+        return found.once(lambda: _audited(found, asked))
 
     async def external_keys(self, keys: Keys, part: Slice, asked: Asked) -> Found[ExternalKeyOut]:
         """Return a page of the keys that other systems know entities by, in the order of their claims."""
@@ -186,6 +171,38 @@ class ReadModel:
 
     async def _pinned(self, asked: Asked) -> Asked:
         return asked if asked.now is not None else await self._snapshots.pin(asked)
+
+
+def _list(filters: Filters, part: Slice, asked: Asked) -> str:
+    """Return the statement that lists entities, by what it can leave out."""
+    if asked.as_of is None:
+        if not filters.only_type or filters.order != "-valid_from":
+            return "read/search_current"
+        return "read/list_current" if filters.entity_type is None else "read/list_current_by_type"
+    is_by_uid = filters.order == "entity_uid" and filters.q is None
+    how = "list" if is_by_uid and part.page == 1 else "search"
+    if asked.known != LATEST:
+        return f"read/{how}_known"
+    is_all = is_by_uid and filters.only_type and filters.entity_type is None
+    return "read/list_all_as_of" if is_all and part.is_shallow else f"read/{how}_as_of"
+
+
+def _listed(snapshot: Snapshot, name: str, filters: Filters, asked: Asked) -> Found[EntityOut]:
+    """Return the page in what that statement found. Raises Invalid for a filter that it refused."""
+    now, count, refused = snapshot.rows[0][:3]
+    if refused is not None:
+        active = " that is active" if refused == "type" else ""
+        raise _warned(invalid(refused, f"There is no such type{active}.", "unknown_type"), snapshot)
+    if name in TOGETHER:
+        items = shaped.listed(now, snapshot.rows)
+    else:
+        items = shaped.entities(now, (row[3:] for row in snapshot.rows))
+    return _found(snapshot, items, count, asked.now, shaped.ENTITY_KEYS[filters.order])
+
+
+def _audited(snapshot: Snapshot, asked: Asked) -> Found[AuditOut]:
+    items = shaped.audit_entries(row[1:] for row in snapshot.rows)
+    return _found(snapshot, items, snapshot.rows[0][0], asked.now, shaped.audit_key)
 
 
 def _found(

@@ -16,6 +16,8 @@ from shared.core.hashdiff import detail_hash
 from shared.core.turn import ROWS_PER_EVENT
 
 Order = Literal["-valid_from", "display_name", "entity_uid"]
+SHALLOW = 1000
+"""Pages are asked for together where as many items are before them: nobody waits for those far deeper."""
 LAST_ENTRY = 2**63 - 1
 """No audit_id is greater."""
 
@@ -90,12 +92,22 @@ class Slice(Struct, frozen=True, kw_only=True):
     backward: bool = False
     total: int | None = None
 
+    @property
+    def is_shallow(self) -> bool:
+        """Whether few items are before it."""
+        return self._offset < SHALLOW
+
+    @property
+    def _offset(self) -> int:
+        return 0 if self.keyed else (self.page - 1) * self.size
+
     def params(self) -> dict[str, Any]:
         """Return the parameters that the statements take."""
-        after = self.after or Key()
+        after, offset = self.after or Key(), self._offset
         return {
             "limit": self.size + (self.keyed or not self.counted),
-            "offset": 0 if self.keyed else (self.page - 1) * self.size,
+            "offset": offset,
+            "depth": offset // SHALLOW,
             "counted": self.counted and self.total is None,
             "backward": self.backward,
             "after_instant": after.instant,
@@ -149,8 +161,8 @@ class Filters(Struct, frozen=True, kw_only=True):
 
     @property
     def only_type(self) -> bool:
-        """Whether it is the plain list, or that of one type."""
-        return self.q is None and self.detail is None and self.keys == ALL_KEYS and self.order == "-valid_from"
+        """Whether it is all there is in that order, or all of one type."""
+        return self.q is None and self.detail is None and self.keys == ALL_KEYS
 
     def params(self) -> dict[str, Any]:
         """Return the parameters that the statements take."""

@@ -54,6 +54,22 @@ def entities(now: datetime, rows: Iterable[Row]) -> list[EntityOut]:
     return list(found.values())
 
 
+def listed(now: datetime, rows: Iterable[Row]) -> list[EntityOut]:
+    """Return the entities in the last columns of rows, each with the details in rows after it: these have a code."""
+    found: list[EntityOut] = []
+    details: list[DetailOut] = []
+    for *_, code, id_, uid, value, kind, valid_from, valid_to, digest in rows:
+        if id_ is None:
+            continue
+        is_current = holds(now, valid_from, valid_to)
+        if code is None:
+            details = []
+            found.append(EntityOut(id_, uid, value, kind, valid_from, valid_to, is_current, digest, details))
+        else:
+            details.append(DetailOut(id_, code, value, valid_from, valid_to, is_current, digest))
+    return found
+
+
 def holds(instant: datetime, valid_from: datetime, valid_to: datetime | None) -> bool:
     """Return whether a row is valid at an instant."""
     return valid_from <= instant and (valid_to is None or instant < valid_to)
@@ -76,7 +92,7 @@ def versions(uid: UUID, now: datetime, known: int, rows: Iterable[Row]) -> list[
             told = Told(valid_from, valid_to, position, ended, superseded)
             for instant in (valid_from, valid_to):
                 belief.setdefault((code, instant), []).append(Span(code, digest, told))
-        elif kind is not None:
+        else:
             page.append((kind, *row))
     found = []
     for kind, code, digest, valid_from, valid_to, position, _, superseded, created_at, updated_at, *row in page:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from asyncio import get_running_loop
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 from db.pool import once_more
 from db.queries import statement
 from read_side.questions import Asked, Known
+from read_side.statements import Answer, Row, Statements
 from shared.core.errors import Unavailable, invalid
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from db.pool import Connection
     from db.waiting import Waiter
 
-Row = tuple[Any, ...]
+Made = TypeVar("Made")
 FRONT = 3
 """How many columns of a statement are about all of it."""
 OWN_SECONDS = 0.5
@@ -43,17 +45,26 @@ class Parked(Struct, frozen=True):
         return f"events of {which} are parked since position {self.since}"
 
 
-class Snapshot(Struct, frozen=True):
+class Snapshot(Struct):
     """The rows of one statement, at least one, without what is in front, and the point they were read at.
 
-    The statement gives in front the position of the checkpoint, the instant, and what is parked; what was believed at
-    an earlier position was asked for where `position` is less than that.
+    In front of the first row the statement gives the position of the checkpoint, the instant, and what is parked; what
+    was believed at an earlier position was asked for where `position` is less than that. Whoever asked the same at the
+    same moment is given the same one.
     """
 
     position: int
     as_of: datetime
     parked: Parked
     rows: list[Row]
+    _made: Any = None
+
+    def once(self, make: Callable[[], Made]) -> Made:
+        """Return what `make` makes of it, made by the first who calls this: all of them must make the same of it."""
+        if self._made is None:
+            self._made = make()
+        made: Made = self._made
+        return made
 
 
 class Snapshots:
@@ -65,6 +76,7 @@ class Snapshots:
 
     def __init__(self, pool: AsyncConnectionPool[Connection], wait_seconds: float, waiter: Waiter) -> None:
         self._pool = pool
+        self._statements = Statements(pool)
         self._wait_seconds = wait_seconds
         self._waiter = waiter
 
@@ -77,18 +89,30 @@ class Snapshots:
         params = {**params, "as_of": asked.as_of, "now": asked.now, "known": known}
         required = max(asked.min_position, known or 0)
         wanted = required if known is not None else max(required, asked.own_position)
-        rows = await self._run(name, params, prepare=prepare)
-        patience = self._wait_seconds if required > rows[0][0] else min(self._wait_seconds, OWN_SECONDS)
+        answer = await self._statements.ask(name, params, prepare=prepare)
+        if answer.rows[0][0] < wanted:
+            answer = await self._later(answer, name, params, required, wanted, prepare=prepare)
+        if answer.made is None:
+            position, as_of, (streams, since) = answer.rows[0][:FRONT]
+            parked = Parked(streams, since, of_one=params.get("uid") is not None)
+            rows = [row[FRONT:] for row in answer.rows]
+            answer.made = Snapshot(position if known is None else known, as_of, parked, rows)
+        snapshot: Snapshot = answer.made
+        return snapshot
+
+    async def _later(
+        self, answer: Answer, name: str, params: dict[str, Any], required: int, wanted: int, *, prepare: bool
+    ) -> Answer:
+        """Return a later answer: as soon as the read model has what is wanted, or after a while what is required."""
+        patience = self._wait_seconds if required > answer.rows[0][0] else min(self._wait_seconds, OWN_SECONDS)
         deadline = get_running_loop().time() + patience
-        while rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
+        while answer.rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
             await self._waiter.wait_for(wanted, left)
-            rows = await self._run(name, params, prepare=prepare)  # told or not: only what is read counts
-        if rows[0][0] < required:
-            reason = f"The read model is at position {rows[0][0]}: it has not reached {required} yet."
+            answer = await self._statements.ask(name, params, prepare=prepare)  # told or not: only what is read counts
+        if answer.rows[0][0] < required:
+            reason = f"The read model is at position {answer.rows[0][0]}: it has not reached {required} yet."
             raise Unavailable(reason, retry_after=1)
-        position, as_of, (streams, since) = rows[0][:FRONT]
-        parked = Parked(streams, since, of_one=params.get("uid") is not None)
-        return Snapshot(position if known is None else known, as_of, parked, [row[FRONT:] for row in rows])
+        return answer
 
     async def position_of(self, known: Known) -> int | None:
         """Return the position whose knowledge is asked for, None where it is the latest.
@@ -102,7 +126,8 @@ class Snapshots:
         params = {"known_at": known.instant}
         deadline = get_running_loop().time() + self._wait_seconds
         while True:
-            _, is_future, is_settled, position = (await self._run("read/resolve_known_at", params))[0]
+            answer = await self._statements.ask("read/resolve_known_at", params, prepare=True)
+            _, is_future, is_settled, position = answer.rows[0]
             if is_future:
                 raise invalid(
                     known.parameter, "Must not be in the future: nobody knows yet what is known then.", "future"
@@ -129,14 +154,3 @@ class Snapshots:
                 await connection.execute(statement("read/notify_settle"), prepare=False)
 
         await once_more(ask)
-
-    async def _run(self, name: str, params: dict[str, Any], *, prepare: bool = True) -> list[Row]:
-        async def ask() -> list[Row]:
-            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(statement(name), params, prepare=prepare)
-                return await cursor.fetchall()
-
-        rows = await once_more(ask)
-        if not rows:
-            raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
-        return rows

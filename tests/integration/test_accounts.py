@@ -251,3 +251,45 @@ async def test_a_database_that_does_not_answer_is_unavailable(accounts: Accounts
         await accounts.look_up(bytes(32))
     with pytest.raises(Unavailable):
         await accounts.log_in("jo", "1234", address=HERE)
+
+
+# many at once
+
+
+async def test_a_token_that_was_revoked_is_refused_to_the_next_who_asks_however_many_others_ask(
+    accounts: Accounts,
+) -> None:
+    kept, *revoked = [token_hash((await accounts.issue_token("jo")).token) for _ in range(9)]
+    over = asyncio.Event()
+
+    async def others() -> None:
+        while not over.is_set():
+            await asyncio.gather(*map(accounts.look_up, revoked))
+            assert await accounts.look_up(kept) is not None
+
+    crowd = [asyncio.create_task(others()) for _ in range(8)]
+    for hashed in revoked:
+        assert await accounts.look_up(hashed) is not None
+        await accounts.revoke(hashed)
+        assert await accounts.look_up(hashed) is None
+    over.set()
+    await asyncio.gather(*crowd)
+
+
+async def test_tokens_that_are_shown_at_the_same_moment_are_looked_up_together_and_each_is_its_own(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["jo", "root"] * 10
+    tokens = [(await accounts.issue_token(name)).token for name in names]
+    asked: list[Any] = []
+    execute = psycopg.AsyncCursor.execute
+
+    async def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        asked.append(args)
+        return await execute(self, *args, **kwargs)
+
+    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counted)
+    found = await asyncio.gather(*(accounts.look_up(token_hash(token)) for token in [*tokens, "unknown"]))
+    assert [one and one.username for one in found] == [*names, None]
+    assert ["admin" in one.scopes for one in found if one] == [name == "root" for name in names]
+    assert len(asked) == 1

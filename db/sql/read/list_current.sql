@@ -1,4 +1,5 @@
--- A page of what exists now, newest first, straight off its index; for ReadModel.entities without any filter.
+-- Pages of what exists now, newest first, straight off its index, in the order they were asked for: of each a row about all
+-- of it, then a row an entity, followed by a row a detail; for ReadModel.entities without any filter.
 -- What fell due since the flags were brought up to date is not flagged yet, and what ended since still is.
 WITH moment AS MATERIALIZED (
     SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
@@ -6,40 +7,56 @@ WITH moment AS MATERIALIZED (
     SELECT v.* FROM entity_detail_version v, moment
     WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
       AND created_at < valid_from -- as whatever begins after the clock, and an index has just these
-), due AS (
+), due AS MATERIALIZED (
     SELECT id, entity_uid, valid_from
     FROM entity_version, moment
     WHERE NOT is_current
       AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
       AND created_at < valid_from
-), place AS (
-    SELECT id FROM (
-        (SELECT id, entity_uid, valid_from
-         FROM entity_version
-         WHERE is_current AND (valid_to IS NULL OR valid_to > (SELECT now FROM moment))
-         ORDER BY valid_from DESC, entity_uid
-         LIMIT %(limit)s::bigint + %(offset)s::bigint)
-        UNION ALL
-        SELECT * FROM due
-    ) AS existing
-    ORDER BY valid_from DESC, entity_uid
-    LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
-), page AS (
-    SELECT v.* FROM place JOIN entity_version v USING (id) -- what is skipped is skipped in the index
 )
-SELECT c.position, c.now AS as_of,
-       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
-       c.now,
-       CASE WHEN %(counted)s::boolean THEN (SELECT entities_at(now, NULL) FROM moment) END AS count,
-       NULL::text AS refused,
-       page.id, page.entity_uid, page.display_name, page.entity_type, page.valid_from, page.valid_to, page.hashdiff,
-       d.id, d.detail_type, d.detail_value, d.valid_from, d.valid_to, d.hashdiff
+SELECT answer.position, answer.as_of, answer.parked, answer.now, answer.count, answer.refused,
+       answer.code, answer.id, answer.entity_uid, answer.value, answer.entity_type,
+       answer.valid_from, answer.valid_to, answer.hashdiff
 FROM moment c
-LEFT JOIN page ON true
-LEFT JOIN LATERAL (
-    SELECT * FROM entity_detail_version v
-    WHERE v.entity_uid = page.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
+CROSS JOIN unnest(
+    (SELECT %(limit)s::bigint[]), (SELECT %(offset)s::bigint[]), (SELECT %(counted)s::boolean[]) -- no plan hangs on a value
+) WITH ORDINALITY AS asked (most, passed, counted, number)
+CROSS JOIN LATERAL (
+    WITH placed AS (
+        SELECT id, row_number() OVER (ORDER BY valid_from DESC, entity_uid) AS place FROM (
+            (SELECT id, entity_uid, valid_from
+             FROM entity_version
+             WHERE is_current AND (valid_to IS NULL OR valid_to > c.now)
+             ORDER BY valid_from DESC, entity_uid
+             LIMIT asked.most + asked.passed)
+            UNION ALL
+            SELECT id, entity_uid, valid_from FROM due
+        ) AS existing
+        ORDER BY valid_from DESC, entity_uid
+        LIMIT asked.most OFFSET asked.passed
+    ), page AS MATERIALIZED (
+        SELECT v.*, placed.place FROM placed JOIN entity_version v USING (id) -- what is skipped is skipped in the index
+    )
+    SELECT c.position, c.now AS as_of,
+           (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
+           c.now AS now,
+           CASE WHEN asked.counted THEN (SELECT entities_at(c.now, NULL)) END AS count,
+           NULL::text AS refused,
+           0::bigint AS place, NULL AS code, NULL::bigint AS id, NULL::uuid AS entity_uid, NULL AS value,
+           NULL AS entity_type, NULL::timestamptz AS valid_from, NULL::timestamptz AS valid_to, NULL AS hashdiff
     UNION ALL
-    SELECT * FROM due_details v WHERE v.entity_uid = page.entity_uid
-) d ON true
-ORDER BY page.valid_from DESC, page.entity_uid, d.detail_type COLLATE "C"
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL,
+           place, NULL, id, entity_uid, display_name, entity_type, valid_from, valid_to, hashdiff
+    FROM page
+    UNION ALL
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL,
+           page.place, d.detail_type, d.id, NULL, d.detail_value, NULL, d.valid_from, d.valid_to, d.hashdiff
+    FROM page
+    CROSS JOIN LATERAL (
+        SELECT * FROM entity_detail_version v
+        WHERE v.entity_uid = page.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
+        UNION ALL
+        SELECT * FROM due_details v WHERE v.entity_uid = page.entity_uid
+    ) d
+) answer
+ORDER BY asked.number, answer.place, answer.code COLLATE "C" NULLS FIRST

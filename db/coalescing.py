@@ -1,0 +1,89 @@
+"""Questions that wait at the same moment are asked together: one query answers all of them, as a dataloader does.
+
+Nothing waits for company. The first question starts a round at once; what comes while as many rounds are under way as
+there may be gathers for the next one, which starts as soon as one of them ends. So a question only ever joins a round
+that starts after it came: its answer reflects all that was committed before it was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from itertools import chain, islice
+from typing import Generic, TypeVar
+
+Group = TypeVar("Group", bound=Hashable)
+Key = TypeVar("Key", bound=Hashable)
+Answer = TypeVar("Answer")
+
+
+class _Lane(Generic[Key, Answer]):
+    """Who waits in one group, in the order they came, and the rounds that are under way."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[Key, list[asyncio.Future[Answer]]] = {}
+        self.rounds: set[asyncio.Task[None] | None] = set()
+
+
+class Coalescing(Generic[Group, Key, Answer]):
+    """Asks together what can be: of one group, each key once a round, in the order they came, so that none starves.
+
+    `ask` takes a group and at least one key and returns as many answers in the order of the keys; what it raises
+    reaches everyone whose key was among them. Whoever is cancelled leaves the others alone. It is for one event loop.
+    """
+
+    def __init__(
+        self,
+        ask: Callable[[Group, Sequence[Key]], Awaitable[Sequence[Answer]]],
+        *,
+        most_keys: int = 100,
+        most_rounds: int = 2,
+    ) -> None:
+        """Take how many keys a round has at most, and how many rounds of one group may be under way at a time."""
+        self._ask = ask
+        self._most_keys = most_keys
+        self._most_rounds = most_rounds
+        self._lanes: dict[Group, _Lane[Key, Answer]] = {}
+
+    async def __call__(self, group: Group, key: Key) -> Answer:
+        """Return the answer to a key; raises what `ask` does."""
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        lane = self._lanes.get(group)
+        if lane is None:
+            lane = self._lanes[group] = _Lane()
+        lane.waiting.setdefault(key, []).append(answered)
+        if len(lane.rounds) < self._most_rounds:
+            lane.rounds.add(asyncio.create_task(self._answer(group, lane), name="coalescing"))
+        return await answered
+
+    async def _answer(self, group: Group, lane: _Lane[Key, Answer]) -> None:
+        """Go round after round until nobody waits any more."""
+        try:
+            while lane.waiting:
+                keys = list(islice(lane.waiting, self._most_keys))
+                await self._round(group, {key: lane.waiting.pop(key) for key in keys})
+        finally:
+            lane.rounds.discard(asyncio.current_task())
+            if not lane.rounds:
+                del self._lanes[group]
+
+    async def _round(self, group: Group, askers: dict[Key, list[asyncio.Future[Answer]]]) -> None:
+        asked = [key for key, of_key in askers.items() if _unanswered(of_key)]
+        try:
+            answers = dict(zip(asked, await self._ask(group, asked) if asked else (), strict=True))
+        except asyncio.CancelledError:
+            for answered in _unanswered(chain(*askers.values())):
+                answered.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001  # it is raised where the question was asked
+            for answered in _unanswered(chain(*askers.values())):
+                answered.set_exception(error)
+            return
+        for key, answer in answers.items():
+            for answered in _unanswered(askers[key]):
+                answered.set_result(answer)
+
+
+def _unanswered(askers: Iterable[asyncio.Future[Answer]]) -> list[asyncio.Future[Answer]]:
+    """Return who still waits: the others were cancelled."""
+    return [answered for answered in askers if not answered.done()]
