@@ -23,7 +23,8 @@ import psycopg
 
 from tests.acceptance import big_log
 
-READERS, WRITERS = 8, 4
+READERS, WRITERS = 4, 2
+"""Connections: no more at a time, so that those who are late do not crowd out everybody else."""
 LOOK_SECONDS = 0.05
 SILENCE_SECONDS = 30.0
 """How long nothing at all may be answered, or become visible, while something is waited for."""
