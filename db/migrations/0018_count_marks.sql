@@ -29,11 +29,11 @@ END;
 
 -- The same by what was known at a position. What became known since then hangs on the entities with an event since then:
 -- where these are few, they alone are looked at.
-CREATE FUNCTION read_model.entities_known_at(instant timestamptz, of_type text, known bigint) RETURNS bigint
+CREATE FUNCTION read_model.entities_known_at(instant timestamptz, of_type text, known bigint, reached bigint) RETURNS bigint
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     WITH since AS (
-        SELECT c.position - known AS events FROM read_model.checkpoint c WHERE c.name = 'read_model'
+        SELECT reached - known AS events -- the checkpoint is at `reached`
     ), changed AS MATERIALIZED (
         SELECT DISTINCT a.entity_uid
         FROM (SELECT e.entity_uid FROM read_model.audit_entry e WHERE e.audit_id >= (known + 1) * 65536
@@ -78,7 +78,8 @@ BEGIN
         )
         SELECT coalesce(t.entity_type, ''), p.upto, sum(t.net), count(*) FILTER (WHERE t.at < p.upto)
         FROM turn t JOIN placed p USING (at)
-        GROUP BY GROUPING SETS ((p.upto), (p.upto, t.entity_type));
+        GROUP BY GROUPING SETS ((p.upto), (p.upto, t.entity_type))
+        HAVING t.entity_type IS DISTINCT FROM '';
     INSERT INTO count_mark VALUES ('', until, 0, 0) ON CONFLICT DO NOTHING;
 END $$;
 
@@ -121,7 +122,7 @@ BEGIN
         ), counted AS (
             INSERT INTO count_mark AS m (entity_type, upto, net, turns)
             SELECT coalesce(entity_type, ''), upto, sum(net), coalesce(sum(turns) FILTER (WHERE at < upto), 0)
-            FROM placed GROUP BY GROUPING SETS ((upto), (upto, entity_type))
+            FROM placed GROUP BY GROUPING SETS ((upto), (upto, entity_type)) HAVING entity_type IS DISTINCT FROM ''
             ON CONFLICT (entity_type, upto) DO UPDATE SET net = m.net + excluded.net, turns = m.turns + excluded.turns
             RETURNING m.entity_type, m.upto, m.turns
         )

@@ -12,7 +12,7 @@ WITH turn (at, entity_type, net) AS (
 ), expected AS (
     SELECT coalesce(entity_type, '') AS entity_type, upto, sum(net)::bigint AS net,
            coalesce(sum(turns) FILTER (WHERE at < upto), 0)::bigint AS turns
-    FROM placed GROUP BY GROUPING SETS ((upto), (upto, entity_type))
+    FROM placed GROUP BY GROUPING SETS ((upto), (upto, entity_type)) HAVING entity_type IS DISTINCT FROM ''
 )
 SELECT coalesce(nullif(entity_type, ''), 'all') || ' up to ' || upto, CASE WHEN e.net <> m.net THEN 'net' ELSE 'turns' END,
        CASE WHEN e.net <> m.net THEN e.net ELSE e.turns END, CASE WHEN e.net <> m.net THEN m.net ELSE m.turns END

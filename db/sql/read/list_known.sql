@@ -34,7 +34,8 @@ SELECT c.position, %(as_of)s::timestamptz AS as_of,
        coalesce(%(now)s::timestamptz, greatest(now(), c.recorded_at, c.clock_at)) AS now,
        CASE WHEN NOT %(counted)s::boolean THEN NULL
             WHEN num_nonnulls(%(external_id)s::text, %(detail_hash)s::text) = 0
-            THEN (SELECT entities_known_at(%(as_of)s::timestamptz, %(type)s::text, %(known)s::bigint))
+            THEN (SELECT entities_known_at(%(as_of)s::timestamptz, %(type)s::text, %(known)s::bigint, position)
+                  FROM checkpoint WHERE name = 'read_model')
             ELSE (
                 SELECT count(*) FROM entity_version_known(%(known)s::bigint) e
                 WHERE e.valid_from <= %(as_of)s::timestamptz
