@@ -11,7 +11,7 @@ from tests.bench.stand import ROOT
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PICTURES = ROOT / "docs" / "benchmarks"
-HEAD = ("what", "measured", "min … max", "against", "ratio", "goal", "beyond", "API's CPU", "")
+HEAD = ("what", "measured", "min … max (of how many)", "against", "ratio", "goal", "beyond", "API's CPU", "")
 VERDICTS = {"beyond": "**beyond**", "met": "met", "missed": "missed", "told": "", "invalid": "**invalid**"}
 
 
@@ -27,7 +27,7 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def _row(line: Line) -> tuple[str, ...]:
-    span = f"{figure(min(line.samples))} … {figure(max(line.samples))}" if line.samples else ""
+    span = f"{figure(min(line.samples))} … {figure(max(line.samples))} ({len(line.samples)})" if line.samples else ""
     ratio = "" if line.ratio is None else f"{line.ratio:.2f}"
     goal, beyond = (_bound(line.bar, name) for name in ("goal", "beyond"))
     verdict = VERDICTS[line.verdict] + (f": {line.fault}" if line.fault else "")
@@ -77,7 +77,7 @@ def _circumstances(found: Run) -> str:
     rows = {
         "when": f"{found.date}, at commit {found.commit}",
         "command": f"`{found.command}`",
-        "rounds": f"{found.rounds} of {found.seconds:g} s a turn",
+        "rounds": f"{found.rounds} at most, of {found.seconds:g} s a turn",
         "load": "wrk" if "wrk" in found.versions else "our own client: what the raw server does is what that can ask",
         **found.machine,
         "versions": ", ".join(f"{name} {version}" for name, version in found.versions.items()),
