@@ -71,7 +71,8 @@ def questions(stand: Stand, service: Service, current: int, deep: int) -> dict[s
     """Return what is asked of so many current entities, by name; `deep` is the number of a page far behind."""
     chance = random.Random(1)  # noqa: S311  # it picks what is asked
     some, whens = uids(service, MANY), [*instants(MANY, chance)]
-    pages = [chance.randrange(1, 20) for _ in range(MANY)]
+    far = max(1, min(20, current // 200))  # of twenty entities one is an institution
+    pages = [chance.randint(1, far) for _ in range(MANY)]
 
     def get(lines: list[str], token: str = "") -> Asking:
         return asking(stand, [API + line for line in lines], token=token)
