@@ -27,7 +27,8 @@ WRONG = """
 SELECT i, t, k FROM instant, (VALUES (NULL), ('PERSON'), ('INSTITUTION')) AS type (t), known
 WHERE (SELECT count(*) FROM read_model.entity_version_known(k) v
        WHERE v.valid_from <= i AND (v.valid_to IS NULL OR v.valid_to > i) AND (t IS NULL OR v.entity_type = t))
-      <> CASE WHEN k IS NULL THEN read_model.entities_at(i, t) ELSE read_model.entities_known_at(i, t, k, (SELECT position FROM read_model.checkpoint)) END
+      <> CASE WHEN k IS NULL THEN read_model.entities_at(i, t)
+              ELSE read_model.entities_known_at(i, t, k, (SELECT position FROM read_model.checkpoint)) END
 """
 MANY = """
 INSERT INTO read_model.entity_version
