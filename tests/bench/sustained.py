@@ -2,8 +2,8 @@
 
 The bundled client asks at a fixed rate over 64 connections, and an answer's time counts from when the request fell due.
 The rate is found by halving: it is good when every answer is, 99 of 100 come within 15 ms, and the oldest event that
-the read model lacks is never a second old. Where that takes it below half of the best rate at which the read model keeps
-up, the latter is taken. Nine tenths of the rate that was found then have to last.
+the read model lacks is never a second old. Where that takes it below half of the best rate at which the read model
+keeps up, the latter is taken. Nine tenths of the rate that was found then have to last.
 """
 
 from __future__ import annotations
