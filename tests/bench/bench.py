@@ -51,7 +51,7 @@ QUICK = Extent(
     search_seconds=1.5,
     versions=20_000,
     commands=3_000,
-    within=165,
+    within=150,
 )
 
 

@@ -2,8 +2,8 @@
 
 The bundled client asks at a fixed rate over 64 connections, and an answer's time counts from when the request fell due.
 The rate is found by halving: it is good when every answer is, 99 of 100 come within 15 ms, and the oldest event that
-the read model lacks is never a second old; where no rate is that good, when the read model keeps up. Nine tenths of the
-best one that was found then have to last.
+the read model lacks is never a second old. Where that takes it below half of the best rate at which the read model
+keeps up, the latter is taken. Nine tenths of the rate that was found then have to last.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def find(bench: Bench, service: Service, what: Asking) -> float:
         rate = (low + high) / 2
     if not low and not keeping_up:
         raise WrongAnswers(f"the read model does not even keep up with {high:,.0f} commands a second")
-    bench.lasting_rate = MARGIN * (low or keeping_up)
+    bench.lasting_rate = MARGIN * (low if low >= keeping_up / 2 else keeping_up)
     return bench.lasting_rate
 
 
