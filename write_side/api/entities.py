@@ -86,7 +86,7 @@ async def post_entity(request: Request) -> Response:
     )
     outcome = await writing(request).handler.entity(body.entity_uid, command, details)
     first = outcome.event_id is not None and (not outcome.replayed or header(request, b"idempotency-key") is not None)
-    location = f"{request.url.path}/{outcome.state.entity_uid}"
+    location = f"{request.scope['path']}/{outcome.state.entity_uid}"
     return await _answer(request, command, outcome, status=201 if first else 200, location=location)
 
 
