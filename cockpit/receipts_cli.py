@@ -12,6 +12,9 @@ from db.connect import database, prepare
 from db.queries import statement
 from shared.settings import Settings
 
+PORTION = 5000
+"""How many go in one transaction: a writer may wait for one of them."""
+
 out = Console(soft_wrap=True, highlight=False)
 
 
@@ -24,6 +27,9 @@ def tidy(
         database(settings) as found,
         psycopg.connect(prepare(found.conninfo, settings).of("write"), autocommit=True) as connection,
     ):
-        connection.execute("SET statement_timeout = 0")  # there may be years of them
-        row = connection.execute(statement("write/forget_receipts"), {"days": days}).fetchone()
-    out.print(f"Forgotten: {row[0] if row else 0} receipts older than {days} days.")
+        forgotten, portion = 0, PORTION
+        while portion == PORTION:
+            parameters = {"days": days, "most": PORTION}
+            ((portion,),) = connection.execute(statement("write/forget_receipts"), parameters).fetchall()
+            forgotten += portion
+    out.print(f"Forgotten: {forgotten} receipts older than {days} days.")

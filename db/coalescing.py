@@ -16,13 +16,16 @@ Group = TypeVar("Group", bound=Hashable)
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
 
+SLOW_SECONDS = 1.0
+
 
 class _Lane(Generic[Key, Answer]):
     """Who waits in one group, in the order they came, and the rounds that are under way."""
 
     def __init__(self) -> None:
         self.waiting: dict[Key, list[asyncio.Future[Answer]]] = {}
-        self.rounds: set[asyncio.Task[None] | None] = set()
+        self.rounds: dict[asyncio.Task[None], float] = {}
+        """When each began, by the clock of the loop."""
 
 
 class Coalescing(Generic[Group, Key, Answer]):
@@ -39,7 +42,10 @@ class Coalescing(Generic[Group, Key, Answer]):
         most_keys: int = 100,
         most_rounds: int = 2,
     ) -> None:
-        """Take how many keys a round has at most, and how many rounds of one group may be under way at a time."""
+        """Take how many keys a round has at most, and how many rounds of one group may be under way at a time.
+
+        A round that takes longer than SLOW_SECONDS counts no more: whatever holds it up must not hold up the others.
+        """
         self._ask = ask
         self._most_keys = most_keys
         self._most_rounds = most_rounds
@@ -47,23 +53,28 @@ class Coalescing(Generic[Group, Key, Answer]):
 
     async def __call__(self, group: Group, key: Key) -> Answer:
         """Return the answer to a key; raises what `ask` does."""
-        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Answer] = loop.create_future()
         lane = self._lanes.get(group)
         if lane is None:
             lane = self._lanes[group] = _Lane()
         lane.waiting.setdefault(key, []).append(answered)
-        if len(lane.rounds) < self._most_rounds:
-            lane.rounds.add(asyncio.create_task(self._answer(group, lane), name="coalescing"))
+        since = loop.time() - SLOW_SECONDS
+        if sum(begun > since for begun in lane.rounds.values()) < self._most_rounds:
+            lane.rounds[asyncio.create_task(self._answer(group, lane), name="coalescing")] = loop.time()
         return await answered
 
     async def _answer(self, group: Group, lane: _Lane[Key, Answer]) -> None:
         """Go round after round until nobody waits any more."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101  # it is started as one
         try:
             while lane.waiting:
+                lane.rounds[task] = loop.time()
                 keys = list(islice(lane.waiting, self._most_keys))
                 await self._round(group, {key: lane.waiting.pop(key) for key in keys})
         finally:
-            lane.rounds.discard(asyncio.current_task())
+            del lane.rounds[task]
             if not lane.rounds:
                 del self._lanes[group]
 

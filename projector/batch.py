@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -187,21 +188,22 @@ class Projection:
         `connection.transaction()` would take two more.
         """
         expected = {"expected": self.position, "generation": self._generation}
+        fence = None
         try:
             async with self._connection.pipeline() as pipeline:
                 await self._connection.execute("BEGIN")
                 fence = await self._connection.execute(statement(name), {**expected, **parameters}, prepare=True)
                 yield
-                try:
-                    await pipeline.sync()
-                finally:
-                    if fence.rowcount == 0:  # then others ran into what another projector wrote
-                        raise Fenced
+                await pipeline.sync()
                 clocks = await fence.fetchall()
+                if not clocks:
+                    raise Fenced  # noqa: TRY301  # before the end of the pipeline, which would send the COMMIT
                 await self._connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if not self._connection.closed:
                 await self._connection.rollback()
+            if isinstance(error, psycopg.Error) and fence is not None and fence.rowcount == 0:
+                raise Fenced from error  # what came behind ran into what another projector wrote
             raise
         ((self._clock_at,),) = clocks
 

@@ -130,6 +130,7 @@ class Rebuild:
         total = len(planned)
         self._tell("index", 0, total)
         build(self._conninfo, planned, self._jobs, _patiently, lambda number: self._tell("index", number, total))
+        self._connection.execute(statement("projector/begin_marks"))  # else the live set waits for it
 
     def _catch_up(self, follower: Follower) -> None:
         """Bring a set near the live one."""

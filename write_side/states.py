@@ -90,12 +90,12 @@ class States:
         for stream in keys:  # none of these is forgotten for another of them
             if stream in self._holders:
                 self._holders.move_to_end(stream)
-        unknown = {stream for stream in keys if stream not in self._holders}
+        unknown = {stream for stream in keys if not self._is_held(stream)}
         streams = {stream for stream in map(entity_stream, uids) if stream not in self._entities}
         loaded = await self._load_many(unknown | streams)
         for stream in unknown & loaded.keys():
             with suppress(CannotFold):  # whoever needs it is told so
-                if stream not in self._holders:  # else a command was faster
+                if not self._is_held(stream):  # else a command was faster
                     self._keep_holder(stream, _holder_after(loaded[stream]))
         held = {entity_stream(uid) for stream in keys if (holder := self.holder(stream)) and (uid := holder.entity_uid)}
         loaded |= await self._load_many(held - self._entities.keys() - streams)
@@ -104,6 +104,11 @@ class States:
                 state = await folded(entity_after, stream, None, loaded[stream])
                 if stream not in self._entities:
                     self.keep_entity(stream, state)
+
+    def _is_held(self, stream: str) -> bool:
+        """Say whether a key is known to be held, for good: one that was free may be claimed elsewhere since."""
+        holder = self._holders.get(stream)
+        return holder is not None and holder.entity_uid is not None
 
     async def _load_many(self, streams: set[str]) -> dict[str, list[Recorded]]:
         return await self._store.load_many(list(streams)) if streams else {}

@@ -36,7 +36,7 @@ BEGIN ATOMIC
         SELECT reached - known AS events -- the checkpoint is at `reached`
     ), changed AS MATERIALIZED (
         SELECT DISTINCT a.entity_uid
-        FROM (SELECT e.entity_uid FROM read_model.audit_entry e WHERE e.audit_id >= (known + 1) * 65536
+        FROM (SELECT e.entity_uid FROM read_model.audit_entry e WHERE e.audit_id >= (least(known, reached) + 1) * 65536
               ORDER BY e.audit_id OFFSET 0) a -- in order: where nobody knows how few they are, it is read through the index, too
     )
     SELECT CASE
@@ -135,7 +135,6 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION projection.set_marks, projection.count_rows FROM PUBLIC;
 
-SELECT projection.set_marks('read_model.entity_version', '-infinity', 'infinity');
 CREATE TRIGGER inserted_rows_are_counted AFTER INSERT ON read_model.entity_version
     REFERENCING NEW TABLE AS became FOR EACH STATEMENT EXECUTE FUNCTION projection.count_rows();
 CREATE TRIGGER updated_rows_are_counted AFTER UPDATE ON read_model.entity_version
@@ -148,3 +147,6 @@ ALTER TABLE read_model.entity_version ENABLE ALWAYS TRIGGER inserted_rows_are_co
 ALTER TABLE read_model.entity_version ENABLE ALWAYS TRIGGER updated_rows_are_counted;
 ALTER TABLE read_model.entity_version ENABLE ALWAYS TRIGGER deleted_rows_are_counted;
 ALTER TABLE read_model.entity_version ENABLE ALWAYS TRIGGER truncated_rows_are_counted;
+
+-- With the triggers there, nobody else writes until this transaction ends: what was written before them is seen here.
+SELECT projection.set_marks('read_model.entity_version', '-infinity', 'infinity');

@@ -8,6 +8,8 @@ from math import isnan
 
 ACCEPTS = 256
 """How many answers are kept: the browsers and libraries of a day send few different headers."""
+KEPT_CHARACTERS = 512
+"""A longer header is read each time."""
 
 
 def takes(accept: str | None, media: Sequence[str]) -> str | None:
@@ -21,7 +23,8 @@ def takes(accept: str | None, media: Sequence[str]) -> str | None:
     >>> takes("*/*", have) == takes(None, have) == JSON, takes("text/html", have), takes("*/*, text/csv;q=0", [CSV])
     (True, None, None)
     """
-    return _takes(accept, tuple(media))
+    quick = accept is None or len(accept) <= KEPT_CHARACTERS
+    return (_takes if quick else _takes.__wrapped__)(accept, tuple(media))
 
 
 @lru_cache(maxsize=ACCEPTS)

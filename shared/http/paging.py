@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ORIGINS = 256
 """How many origins are kept as they were put together: a service has few names, and whoever asks can invent them."""
+HOST_CHARACTERS = 255
+"""No name is longer; what is, is put together each time."""
 LAST_PAGE = 2**31
 """The greatest page number that may be asked for."""
 
@@ -45,7 +47,9 @@ def link(request: Request, **changed: str | None) -> str:
     query = [(k, v) for k, v in request.query_params.multi_items() if k not in changed]
     query += [(k, v) for k, v in changed.items() if v is not None]
     server = tuple(request.scope.get("server") or ())
-    url = _origin(request.scope["scheme"], server, request.headers.get("host"))
+    host = request.headers.get("host")
+    quick = host is None or len(host) <= HOST_CHARACTERS
+    url = (_origin if quick else _origin.__wrapped__)(request.scope["scheme"], server, host)
     return f"{url}{request.state.written_path}{'?' if query else ''}{urlencode(query)}"
 
 

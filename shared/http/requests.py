@@ -30,6 +30,8 @@ MOST_ERRORS = 100
 
 QUERIES = 1024
 """How many query strings are kept as they were read: what a model makes of one is frozen, and hangs on nothing else."""
+KEPT_BYTES = 512
+"""A longer one is read each time."""
 
 LAST_POSITION = 2**63 - 1
 DIGITS = 19
@@ -201,7 +203,8 @@ async def read_bytes(request: Request) -> bytes:
 
 def read_query(request: Request, model: type[Model]) -> Model:
     """Return the query string as the model has it. Raises Invalid for what is unknown, repeated or malformed."""
-    query: Model = _read_query(model, request.scope["query_string"])
+    text = request.scope["query_string"]
+    query: Model = (_read_query if len(text) <= KEPT_BYTES else _read_query.__wrapped__)(model, text)
     return query
 
 

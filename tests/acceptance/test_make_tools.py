@@ -114,5 +114,6 @@ def test_lock_asks_uv_for_every_platform_and_every_hash(home: Path, tmp_path_fac
     for _ in range(2):
         made("lock", home=home, PATH=f"{programs}:{os.environ['PATH']}")
     called = (programs / "called").read_text()
-    assert called.count("--universal --generate-hashes") == 2
+    assert called.count("--universal --generate-hashes") == 4
+    assert called.count("--group bench --output-file tests/bench/requirements.lock") == 2
     assert called.count("--output-file requirements.lock pyproject.toml") == 2

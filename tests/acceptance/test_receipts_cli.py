@@ -45,7 +45,7 @@ def test_receipts_older_than_some_days_are_forgotten(receipts: str) -> None:
 def test_what_is_younger_than_a_day_is_never_forgotten(receipts: str) -> None:
     assert CliRunner().invoke(cli, ["tidy", "--older-than", "0"]).exit_code == 2
     with psycopg.connect(Dsns(receipts).of("write"), autocommit=True) as connection:
-        assert connection.execute("SELECT log.forget_receipts(now() + interval '1 year')").fetchone() == (2,)
+        assert connection.execute("SELECT log.forget_receipts(now() + interval '1 year', 10)").fetchone() == (2,)
     assert fetch(receipts, KEYS) == [("new",)]
 
 
@@ -54,7 +54,7 @@ def test_only_the_write_side_may_forget(receipts: str) -> None:
         psycopg.connect(Dsns(receipts).of("read"), autocommit=True) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
-        connection.execute("SELECT log.forget_receipts(now())")
+        connection.execute("SELECT log.forget_receipts(now(), 10)")
 
 
 def test_a_key_that_is_forgotten_counts_as_a_new_one(receipts: str) -> None:
@@ -64,3 +64,8 @@ def test_a_key_that_is_forgotten_counts_as_a_new_one(receipts: str) -> None:
         connection.rollback()
         forget()
         assert append(connection, again)[0].verdict == "appended"
+
+
+def test_a_command_that_changed_nothing_stays_known(receipts: str) -> None:
+    execute(receipts, "UPDATE log.command_receipt SET event_id = NULL WHERE convert_from(key, 'UTF8') = 'ancient'")
+    assert forget() == "Forgotten: 0 receipts older than 90 days.\n"

@@ -250,3 +250,20 @@ def test_tried_out_the_rows_come_to_the_same_and_leave_nothing(database: str, *,
         str(one.refusal) for one in real if one.refusal and "key" not in str(one.refusal)
     ]
     assert "registered" not in verdicts(again)
+
+
+def test_a_key_that_was_free_is_looked_up_again_before_rows_are_told_apart(database: str) -> None:
+    """Else a row by the key and one by the uid behind it could change places: it was claimed elsewhere meanwhile."""
+    key = ExternalKey("crm", "1")
+
+    async def run(here: Writers) -> list[str]:
+        refused = await execute(here.handler, [Upsert(key=key, display_name="A", entity_type="NONE")], size=10)
+        async with writers(Dsns(database), SETTINGS) as elsewhere:
+            (claimed,) = await execute(elsewhere.handler, [ann("A", key)], size=10)
+        assert claimed.entity_uid is not None
+        rows = [ann("X", key), ann("Y", None, claimed.entity_uid)]
+        return verdicts([*refused, claimed, *await execute(here.handler, rows, size=10)])
+
+    assert with_writers(database, run) == ["refused", "registered", "revised", "revised"]
+    names = fetch(database, "SELECT payload #>> '{data,display_name}' FROM log.event ORDER BY position DESC LIMIT 1")
+    assert names == [("Y",)]

@@ -108,5 +108,7 @@ def test_a_position_is_waited_for_until_it_is_there(conninfo: str) -> None:
         answer = client.get(f"{ENTITIES}?position=4")
         assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1")
         assert "has not reached 4" in answer.json()["detail"]
+        for path in (f"{ENTITIES}?position={2**63 - 1}", f"{ENTITIES}?q=a&order=display_name&position={2**63 - 1}"):
+            assert client.get(path).status_code == 503  # however far it is
         reach(conninfo, 4)
         assert position(client, position=4) == "4"

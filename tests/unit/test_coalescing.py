@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from db import coalescing
 from db.coalescing import Coalescing
 
 pytestmark = pytest.mark.anyio
@@ -176,3 +177,16 @@ async def test_nothing_is_kept_of_a_group_that_nobody_asks_for() -> None:
     await asyncio.gather(*asked(together, 1, 2))
     await turns()
     assert not together._lanes
+
+
+async def test_rounds_that_hang_hold_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "SLOW_SECONDS", 0)
+    slow = Slow()
+    together = Coalescing(slow, most_rounds=1)
+    hanging = asked(together, 1)
+    await turns()
+    others = asked(together, 2, 3)
+    await turns()
+    assert slow.rounds == [("a", [1]), ("a", [2, 3])]
+    slow.go(2)
+    assert await asyncio.gather(*hanging, *others) == [(1, 1), (2, 2), (3, 2)]

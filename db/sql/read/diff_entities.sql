@@ -2,8 +2,9 @@
 -- made and ended them; for ReadModel.diff. It is planned anew for each question. Backwards it is the page before a key.
 --
 -- Candidates have a row that begins or ends in the window of valid time, or an audit entry in that of positions: the
--- cost follows the changes. Where these are many and nobody counts, a page needs few of them: then all entities are looked
--- at in their order, until it is full. Those that do differ are told by content, one condition a mode:
+-- cost follows the changes. Where these are many, nobody counts, and one in twenty of the entities that come next has some, a
+-- page needs few of them: then all entities are looked at in their order, until it is full. Those that do differ are told
+-- by content, one condition a mode:
 -- net:       what was believed at both points;
 -- changes:   rows that begin or end in the window, or what began to be believed of its start against what ceased to be;
 -- knowledge: what was believed of the window at both positions.
@@ -40,13 +41,30 @@ WITH moment AS MATERIALIZED (
     SELECT entity_uid FROM entity_detail_version_superseded
     WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz AND %(known)s::bigint IS NOT NULL
 ), crowd AS MATERIALIZED (
-    SELECT NOT %(counted)s::boolean AND %(mode)s::text <> 'knowledge' AND count(*) > 20000 AS is_dense
-    FROM (
-        (SELECT FROM entity_version WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz)
-        UNION ALL
-        (SELECT FROM entity_detail_version WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz)
-        LIMIT 20001
-    ) changes
+    SELECT NOT %(counted)s::boolean AND %(mode)s::text <> 'knowledge' AND (
+        SELECT count(*) FROM (
+            (SELECT FROM entity_version WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz)
+            UNION ALL
+            (SELECT FROM entity_detail_version
+             WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz)
+            LIMIT 20001
+        ) changes
+    ) > 20000 AND (
+        SELECT count(*) FROM (
+            SELECT entity_uid FROM entity_head
+            WHERE %(after_uid)s::uuid IS NULL
+               OR CASE WHEN %(backward)s::boolean THEN entity_uid < %(after_uid)s::uuid
+                       ELSE entity_uid > %(after_uid)s::uuid END
+            ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+                     CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+            LIMIT 1000
+        ) near
+        WHERE EXISTS (
+            SELECT FROM entity_version v
+            WHERE v.entity_uid = near.entity_uid
+              AND v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
+        )
+    ) > 50 AS is_dense
 ), candidate AS (
     SELECT entity_uid FROM turned WHERE %(mode)s::text <> 'knowledge'
     UNION
