@@ -9,10 +9,11 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from shared.http.instants import show
-from tests.acceptance.processes import cockpit, running
+from tests.acceptance.processes import cockpit, running, until
 from tests.acceptance.service import Service
 
 Json = dict[str, Any]
@@ -140,7 +141,7 @@ def test_a_file_is_written_and_imports_into_another_database(lived: Service, dat
     assert again.returncode == 1
     assert again.stderr == "cockpit: There are events in this database: a log is imported into an empty one only.\n"
     with running("serve", folder=tmp_path, database_url=database, environment="production") as process:
-        assert process.url
+        until(lambda: httpx2.get(f"{process.url}/ping/", timeout=10).json()["lag"] == 0, 60)
         verified = cockpit("verify", folder=tmp_path, database_url=database)
         assert verified.stdout.startswith(f"Clean: {head} events up to position {head}, ")
         versions = cockpit("export", "versions", folder=tmp_path, database_url=database)
