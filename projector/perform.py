@@ -50,9 +50,12 @@ def perform(
 
 
 def usual_jobs() -> int:
-    """Return how many processes work at a rebuild: one a processor, but no more than connections can be spared for."""
+    """Return how many processes work at a rebuild: one a processor, but for one that answers meanwhile.
+
+    No more than connections can be spared for.
+    """
     processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(processors, MOST_JOBS)
+    return max(1, min(processors - 1, MOST_JOBS))
 
 
 def _refold(conninfo: str, run: Run) -> Refolded:

@@ -54,9 +54,11 @@ _decode = json.Decoder(Told).decode
 def load_shared(
     connection: psycopg.Connection[Any], conninfo: str, whole: Share, jobs: int, told: Callable[[int], None]
 ) -> Counter[str]:
-    """Load by so many processes as are worth their while; where that is one, in this one. Raises NotLoaded, SetGone."""
-    shares = divide(connection, whole, min(jobs, whole.up_to // LEAST_EVENTS))
-    return load(connection, whole, told) if len(shares) == 1 else _watch(conninfo, shares, told)
+    """Load by so many processes as are worth their while; a short log in this one. Raises NotLoaded, SetGone."""
+    count = min(jobs, whole.up_to // LEAST_EVENTS)
+    if count == 0:
+        return load(connection, whole, told)
+    return _watch(conninfo, divide(connection, whole, count), told)
 
 
 def divide(connection: psycopg.Connection[Any], whole: Share, count: int) -> list[Share]:

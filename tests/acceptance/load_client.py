@@ -23,7 +23,7 @@ import psycopg
 
 from tests.acceptance import big_log
 
-READERS, WRITERS = 4, 2
+READERS, WRITERS = 32, 8
 """Connections: no more at a time, so that those who are late do not crowd out everybody else."""
 LOOK_SECONDS = 0.05
 SILENCE_SECONDS = 30.0
