@@ -44,7 +44,7 @@ def rebuild(
     discard: Annotated[bool, typer.Option("--discard", help="Drop the set of tables before.")] = False,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="How many processes may work at a time.", show_default="one a processor but for one, 8 at most"),
+        typer.Option(min=1, help="How many processes may work at a time.", show_default="all processors but one"),
     ] = None,
 ) -> None:
     """Fold the whole log into new tables, beside the old ones and without downtime, and switch to them."""
