@@ -11,6 +11,7 @@ import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from db.pipeline import pipeline
 from db.queries import statement
 from projector.clock import Outlook, count_flipped, flip_current, look_ahead, settled
 from projector.folding import Folding
@@ -190,11 +191,11 @@ class Projection:
         expected = {"expected": self.position, "generation": self._generation}
         fence = None
         try:
-            async with self._connection.pipeline() as pipeline:
+            async with pipeline(self._connection) as sent:
                 await self._connection.execute("BEGIN")
                 fence = await self._connection.execute(statement(name), {**expected, **parameters}, prepare=True)
                 yield
-                await pipeline.sync()
+                await sent.sync()
                 clocks = await fence.fetchall()
                 if not clocks:
                     raise Fenced  # noqa: TRY301  # before the end of the pipeline, which would send the COMMIT

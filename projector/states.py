@@ -11,6 +11,7 @@ from uuid import UUID
 from msgspec.structs import replace
 from psycopg.rows import class_row
 
+from db.pipeline import pipeline
 from db.queries import statement
 from shared.core.assertions import DETAILS
 from shared.core.codec import STREAM, LogRow, decode_stream
@@ -102,7 +103,7 @@ async def _from_rows(
     ]
     if not uids and not pairs:
         return found
-    async with connection.pipeline():
+    async with pipeline(connection):
         heads = connection.cursor(binary=True)
         await heads.execute(statement("projector/read_heads"), {"uids": uids}, prepare=True)
         entities = connection.cursor(binary=True, row_factory=class_row(EntityVersion))
@@ -133,7 +134,7 @@ async def from_log(
     Their rows are as they stand, so what they would be is not worked out again.
     """
     parameters = {"streams": [entity_stream(uid) for uid in uids], "up_to": up_to}
-    async with connection.pipeline():
+    async with pipeline(connection):
         streams = connection.cursor(binary=True)
         await streams.execute(statement("projector/read_streams"), parameters, prepare=True)
         entities = connection.cursor(binary=True, row_factory=class_row(EntityVersion))
