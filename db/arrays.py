@@ -5,9 +5,8 @@ A statement names the type (`%(ids)b::uuid[]`); whoever packs an array says the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from struct import Struct
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,17 +14,7 @@ import psycopg
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-_head = Struct(">iiiii").pack
-_size = Struct(">i").pack
-_int2 = Struct(">ih").pack
-_int4 = Struct(">ii").pack
-_int8 = Struct(">iq").pack
-_interval = Struct(">iqii").pack
-NULL = _size(-1)
-UUID_SIZE = _size(16)
-EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-DAY = timedelta(days=1)
+from db import cells
 
 Pack = Callable[[Sequence[Any]], "Packed"]
 
@@ -49,47 +38,36 @@ class PackedDumper(Dumper):
 psycopg.adapters.register_dumper(Packed, PackedDumper)
 
 
-def _packed(oid: int, elements: Iterable[bytes], count: int) -> Packed:
-    """Return an array of one dimension, from 1. That it may hold NULL is always said: the server finds out itself."""
-    return Packed(_head(1 if count else 0, 1, oid, count, 1)[: 20 if count else 12] + b"".join(elements))
-
-
 def uuids(values: Sequence[UUID | None]) -> Packed:
     """Return a uuid[]."""
-    return _packed(2950, [NULL if value is None else UUID_SIZE + value.bytes for value in values], len(values))
+    return Packed(cells.array(2950, cells.uuids(values)))
 
 
 def smallints(values: Sequence[int | None]) -> Packed:
     """Return a smallint[]."""
-    return _packed(21, [NULL if value is None else _int2(2, value) for value in values], len(values))
+    return Packed(cells.array(21, cells.smallints(values)))
 
 
 def integers(values: Sequence[int | None]) -> Packed:
     """Return an integer[]."""
-    return _packed(23, [NULL if value is None else _int4(4, value) for value in values], len(values))
+    return Packed(cells.array(23, cells.integers(values)))
 
 
 def bytestrings(values: Sequence[bytes | None]) -> Packed:
     """Return a bytea[]."""
-    return _packed(17, [NULL if value is None else _size(len(value)) + value for value in values], len(values))
+    return Packed(cells.array(17, cells.bytestrings(values)))
 
 
 def texts(values: Sequence[str | None]) -> Packed:
     """Return a text[]."""
-    raw = [None if value is None else value.encode() for value in values]
-    return _packed(25, [NULL if value is None else _size(len(value)) + value for value in raw], len(values))
+    return Packed(cells.array(25, cells.texts(values)))
 
 
 def instants(values: Sequence[datetime | None]) -> Packed:
-    """Return a timestamptz[]: microseconds since 2000."""
-    elements = [NULL if value is None else _int8(8, (value - EPOCH) // MICROSECOND) for value in values]
-    return _packed(1184, elements, len(values))
+    """Return a timestamptz[]."""
+    return Packed(cells.array(cells.TIMESTAMPTZ, cells.instants(values)))
 
 
 def intervals(values: Sequence[timedelta | None]) -> Packed:
-    """Return an interval[]: microseconds, days, months."""
-    elements = [
-        NULL if value is None else _interval(16, (value - value.days * DAY) // MICROSECOND, value.days, 0)
-        for value in values
-    ]
-    return _packed(1186, elements, len(values))
+    """Return an interval[]."""
+    return Packed(cells.array(1186, cells.intervals(values)))
