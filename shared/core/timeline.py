@@ -11,7 +11,7 @@ from uuid import UUID
 from msgspec import Struct
 from msgspec.structs import replace
 
-from shared.core.assertions import DETAILS, EXISTS, Assertion, assertions, instants
+from shared.core.assertions import EXISTS, Assertion, assertions, instants
 from shared.core.errors import CannotFold, NotForward
 from shared.core.events import EntityEvent, EntityRegistered, EventCancelled, EventSkipped, Recorded
 from shared.core.rows import Row
@@ -21,6 +21,10 @@ from shared.core.turn import Rows, Turn
 if TYPE_CHECKING:
     from shared.core.events import Event
     from shared.core.rows import Change
+
+
+NO_DETAILS = frozenset((*columns(ENTITY), ENTITY))
+"""The fields, and the group, that are of the entity itself."""
 
 
 class Timeline(Struct, frozen=True, kw_only=True, gc=False):
@@ -69,12 +73,12 @@ def fold(timeline: Timeline, recorded: Recorded) -> tuple[Timeline, list[Change]
     what it changes.
     """
     asserted = _asserted(timeline, recorded)
-    noted = _noted(timeline, recorded, asserted)
-    turn = Turn(timeline.entity_uid, recorded, asserted, noted.fields)
     rows = dict(timeline.rows)
+    noted = _noted(timeline, recorded, asserted, rows)
+    turn = Turn(timeline.entity_uid, recorded, asserted, noted.fields)
     for group in _touched(timeline, recorded.event, asserted):
         rows[group] = turn(group, rows.get(group, ()))
-    return replace(noted, rows=rows), turn.changes
+    return noted, turn.changes
 
 
 def recall(entity_uid: UUID, events: Iterable[Recorded], rows: Mapping[str, Rows]) -> Timeline:
@@ -87,10 +91,12 @@ def recall(entity_uid: UUID, events: Iterable[Recorded], rows: Mapping[str, Rows
 
 def note(timeline: Timeline, recorded: Recorded) -> Timeline:
     """Return what is known of the entity after one more event, its rows still those of before. Raises CannotFold."""
-    return _noted(timeline, recorded, _asserted(timeline, recorded))
+    return _noted(timeline, recorded, _asserted(timeline, recorded), timeline.rows)
 
 
-def _noted(timeline: Timeline, recorded: Recorded, asserted: Mapping[str, Assertion]) -> Timeline:
+def _noted(
+    timeline: Timeline, recorded: Recorded, asserted: Mapping[str, Assertion], rows: Mapping[str, Rows]
+) -> Timeline:
     fields, cancelled = timeline.fields, timeline.cancelled
     registered_at, change_points = timeline.registered_at, timeline.change_points
     to_come: Iterable[datetime] = timeline.schedule
@@ -104,9 +110,11 @@ def _noted(timeline: Timeline, recorded: Recorded, asserted: Mapping[str, Assert
         registered_at = min((a.effective_at for a in fields.get(EXISTS, ()) if a.value is True), default=None)
     else:
         if fields is not None:
-            fields = {**fields, **{field: (*fields.get(field, ()), said) for field, said in asserted.items()}}
-        new = instants(recorded.effective_at, recorded.effective_until) * len(asserted)
-        to_come, change_points = (*to_come, *new), change_points + len(new)
+            fields = {**fields, **{f: (*fields[f], said) if f in fields else (said,) for f, said in asserted.items()}}
+        new = instants(recorded.effective_at, recorded.effective_until)
+        ahead = [instant for instant in new if instant > recorded.recorded_at]
+        to_come = (*to_come, *ahead * len(asserted))
+        change_points += len(new) * len(asserted)
         if EXISTS in asserted and asserted[EXISTS].value is True:
             registered_at = min(registered_at or recorded.effective_at, recorded.effective_at)
     return Timeline(
@@ -121,7 +129,7 @@ def _noted(timeline: Timeline, recorded: Recorded, asserted: Mapping[str, Assert
         schedule=tuple(sorted([instant for instant in to_come if instant > recorded.recorded_at])),
         cancelled=cancelled,
         fields=fields,
-        rows=timeline.rows,
+        rows=rows,
     )
 
 
@@ -151,10 +159,10 @@ def _touched(timeline: Timeline, event: Event, asserted: Mapping[str, Assertion]
     """Return the groups that an event speaks of, or one that it cancels did: entity first, then details by type."""
     fields = timeline.fields or {}
     spoken_of = _spoken_of(fields, event.event_id) if isinstance(event, EventCancelled) else asserted.keys()
-    details = {field for field in spoken_of if field.startswith(DETAILS)}
+    details = spoken_of - NO_DETAILS
     if EXISTS in spoken_of:
-        details |= {field for field in (*fields, *timeline.rows) if field.startswith(DETAILS)}
-    return [*([] if spoken_of.isdisjoint(columns(ENTITY)) else [ENTITY]), *sorted(details)]
+        details |= {*fields, *timeline.rows} - NO_DETAILS
+    return sorted(details) if spoken_of.isdisjoint(NO_DETAILS) else [ENTITY, *sorted(details)]
 
 
 def _following(timeline: Timeline, recorded: Recorded) -> EntityEvent:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS, A
 from shared.core.errors import CannotFold, NotForward
 from shared.core.hashdiff import detail_hash, entity_hash
 from shared.core.rows import Closed, DetailVersion, EntityVersion, Opened, Reasserted, Row, Superseded
-from shared.core.segments import ENTITY, Content, Fields, Segment, asserted_to, segments
+from shared.core.segments import ENTITY, Content, Fields, asserted_to, segments
 
 if TYPE_CHECKING:
     from shared.core.events import Recorded
@@ -64,7 +64,7 @@ class Turn:
         else:
             content = group.removeprefix(DETAILS), str(self._asserted[group].value)
         at = self.recorded.effective_at
-        return (self._open(group, Segment(at, self._end, content), at),)
+        return (self._open(group, at, self._end, content, at),)
 
     def _go_on(self, group: str, row: Row) -> Rows:
         """Return what an open row becomes: the same, asserted again, or closed, and perhaps another after it."""
@@ -73,7 +73,7 @@ class Turn:
         if content == content_of(row):
             return (self._reassert(row, at),)
         closed = self._close(row, at)
-        return (closed,) if content is None else (closed, self._open(group, Segment(at, None, content), at))
+        return (closed,) if content is None else (closed, self._open(group, at, None, content, at))
 
     def _next_content(self, group: str, row: Row) -> Content | None:
         """Return what an open row's content becomes; None when the event ends it."""
@@ -106,7 +106,7 @@ class Turn:
             self.changes.append(Superseded(row, self.recorded.position))
         for segment in wanted.values():
             if segment.start not in rows:
-                rows[segment.start] = self._open(group, segment, last_asserted)
+                rows[segment.start] = self._open(group, *segment, last_asserted)
         return tuple(rows[start] for start in wanted)
 
     def _reassert(self, row: Row, at: datetime | None) -> Row:
@@ -122,28 +122,46 @@ class Turn:
         self.changes.append(Closed(closed))
         return closed
 
-    def _open(self, group: str, segment: Segment, last_asserted: datetime | None) -> Row:
+    def _open(
+        self, group: str, start: datetime, end: datetime | None, content: Content, last_asserted: datetime | None
+    ) -> Row:
         position, recorded_at = self.recorded.position, self.recorded.recorded_at
-        start, end, (first, second) = segment
+        first, second = content
         if self._made == ROWS_PER_EVENT:
             raise CannotFold(position, f"it would make over {ROWS_PER_EVENT} rows")
-        told: dict[str, Any] = {
-            "id": position * ROWS_PER_EVENT + self._made,
-            "entity_uid": self.entity_uid,
-            "valid_from": start,
-            "valid_to": end,
-            "asserted_to": last_asserted if end is None else None,
-            "recorded_from_position": position,
-            "valid_to_known_position": None if end is None else position,
-            "created_at": recorded_at,
-            "updated_at": recorded_at,
-            "actor": self.recorded.metadata.actor,
-        }
-        row: Row = (
-            EntityVersion(display_name=first, entity_type=second, hashdiff=entity_hash(first, second), **told)
-            if group == ENTITY
-            else DetailVersion(detail_type=first, detail_value=second, hashdiff=detail_hash(first, second), **told)
-        )
+        row: Row
+        if group == ENTITY:
+            row = EntityVersion(
+                id=position * ROWS_PER_EVENT + self._made,
+                entity_uid=self.entity_uid,
+                display_name=first,
+                entity_type=second,
+                hashdiff=entity_hash(first, second),
+                valid_from=start,
+                valid_to=end,
+                asserted_to=last_asserted if end is None else None,
+                recorded_from_position=position,
+                valid_to_known_position=None if end is None else position,
+                created_at=recorded_at,
+                updated_at=recorded_at,
+                actor=self.recorded.metadata.actor,
+            )
+        else:
+            row = DetailVersion(
+                id=position * ROWS_PER_EVENT + self._made,
+                entity_uid=self.entity_uid,
+                detail_type=first,
+                detail_value=second,
+                hashdiff=detail_hash(first, second),
+                valid_from=start,
+                valid_to=end,
+                asserted_to=last_asserted if end is None else None,
+                recorded_from_position=position,
+                valid_to_known_position=None if end is None else position,
+                created_at=recorded_at,
+                updated_at=recorded_at,
+                actor=self.recorded.metadata.actor,
+            )
         self._made += 1
         self.changes.append(Opened(row))
         return row
