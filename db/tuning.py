@@ -12,7 +12,7 @@ LEAST_BUFFERS, MOST_BUFFERS = 128, 1024
 def shared_buffers() -> str:
     """Return a quarter of the machine's memory, within bounds: PostgreSQL takes it as it comes to need it.
 
-    What an event touches lies everywhere: tables and indexes of a million versions take 0.9 GB. With 0.5 GB a quarter of
+    What an event touches lies everywhere: tables and indexes of a million versions take 0.9 GB. With 0.5 GB a fifth of
     the projector's time in the server went into reading pages, and into writing others to make room.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MEGABYTE
