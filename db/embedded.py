@@ -33,20 +33,8 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from db import child
+from db.tuning import DEFAULTS
 from shared.core.errors import CockpitError
-
-DEFAULTS: Mapping[str, str] = {
-    "listen_addresses": "",
-    "max_connections": "100",
-    "shared_buffers": "128MB",
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "jit": "off",  # compiling costs more than our short statements take
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_line_prefix": "%m [%p] ",
-}
-"""What the server runs with unless the caller's settings say otherwise."""
 
 _USER = "cockpit"  # a role of the cluster, not an account of the operating system
 _PORT = "5432"  # without TCP it only names the socket

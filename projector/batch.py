@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,15 @@ from db.pipeline import pipeline
 from db.queries import statement
 from projector.clock import Outlook, count_flipped, flip_current, look_ahead, settled
 from projector.folding import Folding
+from projector.rows import execute
 from projector.states import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Container
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from datetime import datetime
-    from uuid import UUID
 
     from db.pool import Connection
-    from projector.rows import Writes
+    from shared.core.codec import LogRow
 
 
 class Fenced(Exception):
@@ -62,7 +63,7 @@ class Projection:
         self._outlook = perf_counter(), outlook
         self._due_at = outlook.due_at
         self._memory = Memory()
-        self._ahead: Folding | None = None
+        self._forget()
 
     @classmethod
     async def open(cls, connection: Connection) -> Projection:
@@ -80,45 +81,52 @@ class Projection:
     async def advance(self, limit: int) -> Batch | None:
         """Fold up to `limit` more events; None when there are none. Raises Fenced, and leaves nothing half done.
 
-        Where so many were there, the next ones are folded while these are written.
+        Where so many were there, the next ones are folded while these are written, and those after them read.
         """
         try:
             return await self._advance(limit)
         except BaseException:
-            self._memory.clear()
-            self._ahead = None
+            self._forget()
             raise
 
+    def _forget(self) -> None:
+        self._memory.clear()
+        self._ahead: Folding | None = None
+        self._later: Folding | None = None
+
     async def _advance(self, limit: int) -> Batch | None:
-        batch, self._ahead = self._ahead, None
+        batch, ahead = self._ahead, self._later
+        self._ahead = self._later = None
         if batch is None or batch.events > limit:
-            batch = await self._read(limit, self.position, self._parked_streams, ())
-        if batch is None:
-            return None
+            batch, ahead = await self._read(limit, self.position, self._parked_streams), None
+            if batch is None:
+                return None
+            known = batch.know(self._memory, ())
+            if not known.is_whole:
+                async with pipeline(self._connection):
+                    await known.ask(self._connection, self.position)
+            await batch.hear()
         writes = await batch.finish(self._connection, self.position)
-        ahead = None
         if batch.is_plain:
             self._memory.keep(writes.heads)
-            if batch.events == limit:
-                ahead = await self._read(limit, batch.position, writes.parked_streams, writes.heads)
         else:
             self._memory.clear()
-        flipped = await self._write(batch, ahead)
-        self._ahead = ahead
+        if not batch.is_plain or batch.events < limit:
+            ahead = None
+        elif ahead is None or ahead.events > limit:
+            ahead = await self._read(limit, batch.position, writes.parked_streams)
+        flipped = await self._write(batch, ahead, limit)
         return Batch(self.position, batch.events, len(writes.parked), flipped)
 
-    async def _read(
-        self, limit: int, after: int, parked_streams: set[str], unwritten: Container[UUID]
-    ) -> Folding | None:
-        """Return the next events after a position, with what is known of their entities; None when there are none."""
+    async def _read(self, limit: int, after: int, parked_streams: set[str]) -> Folding | None:
+        """Return the next events after a position; None when there are none."""
+        rows = await (await self._ask_events(limit, after)).fetchall()
+        return Folding(rows, parked_streams) if rows else None
+
+    async def _ask_events(self, limit: int, after: int) -> psycopg.AsyncCursor[Any]:
         cursor = self._connection.cursor(binary=True)
         await cursor.execute(statement("projector/read_events"), {"after": after, "limit": limit}, prepare=True)
-        rows = await cursor.fetchall()
-        if not rows:
-            return None
-        batch = Folding(rows, parked_streams)
-        await batch.begin(self._connection, self._memory, unwritten, after)
-        return batch
+        return cursor
 
     async def look_ahead(self, seconds: float = 0) -> Outlook:
         """Return what is to come; due_at, which a batch goes by, may have been too early since rows were superseded.
@@ -151,54 +159,75 @@ class Projection:
         self._outlook = looked_at, replace(outlook, is_unsettled=False)
         return True
 
-    async def _write(self, batch: Folding, ahead: Folding | None) -> int:
-        """Write a batch, and fold the one after it meanwhile; return how many rows fell due."""
-        writes, flips = batch.writes, []
-        folding: asyncio.Future[None] | None = None
+    async def _write(self, batch: Folding, ahead: Folding | None, limit: int) -> int:
+        """Write a batch, fold the one after it meanwhile and read the one after that; return how many rows fell due.
+
+        What these need is asked, and answered, before anything is written: then the database has work while they are
+        folded.
+        """
+        flips, later = [], None
+        folding: asyncio.Future[Folding | None] | None = None
         moved = {"position": batch.position, "recorded_at": batch.recorded_at}
+
+        async def ask(ahead: Folding) -> None:
+            nonlocal later
+            await ahead.know(self._memory, batch.writes.heads).ask(self._connection, batch.position)
+            if ahead.events == limit:
+                later = await self._ask_events(limit, ahead.position)
+
+        asking = None if ahead is None else partial(ask, ahead)
         try:
-            async with self._behind_fence("projector/move_checkpoint", moved):
+            async with self._behind_fence("projector/move_checkpoint", moved, asking):
                 if self._due_at is not None:
                     flips = await flip_current(self._connection, self._clock_at)
-                await writes.apply(self._connection)
+                await execute(self._connection, batch.statements)
                 await self._notify(batch.position)
                 if ahead is not None:
-                    folding = asyncio.ensure_future(asyncio.to_thread(ahead.fold))
+                    await ahead.hear()
+                    rows = await later.fetchall() if later is not None else []
+                    folding = asyncio.ensure_future(asyncio.to_thread(_fold, ahead, rows, batch.writes.parked_streams))
         finally:
             if folding is not None:
                 await asyncio.wait({folding})
         self.position = batch.position
-        self._parked_streams = writes.parked_streams
-        await self._foresee(writes)
+        self._parked_streams = batch.writes.parked_streams
+        await self._foresee(batch.to_come)
         if folding is not None:
-            folding.result()
+            self._ahead, self._later = ahead, folding.result()
         return await count_flipped(flips)
 
-    async def _foresee(self, writes: Writes) -> None:
-        """Keep in mind when a row next begins or ceases to be current, now that these were written."""
+    async def _foresee(self, to_come: Sequence[datetime]) -> None:
+        """Keep in mind when a row next begins or ceases to be current, now that some do at these instants."""
         if self._due_at is not None and self._due_at <= self._clock_at:
             await self.look_ahead()
-        instants = (i for i in (self._due_at, *writes.instants()) if i is not None and i > self._clock_at)
+        instants = (i for i in (self._due_at, *to_come) if i is not None and i > self._clock_at)
         self._due_at = min(instants, default=None)
 
     @asynccontextmanager
-    async def _behind_fence(self, name: str, parameters: dict[str, Any]) -> AsyncIterator[None]:
-        """Give a transaction whose first statement is the fence. Raises Fenced.
+    async def _behind_fence(
+        self, name: str, parameters: dict[str, Any], ask: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncIterator[None]:
+        """Give a transaction that writes nothing before the fence. Raises Fenced.
+
+        What is to be asked before it is answered before anything is written.
 
         It takes two round trips, however many statements: all of them at once, and its end when the fence was passed.
         `connection.transaction()` would take two more.
         """
         expected = {"expected": self.position, "generation": self._generation}
         fence = None
+        clocks: list[tuple[Any, ...]] = []
         try:
             async with pipeline(self._connection) as sent:
                 await self._connection.execute("BEGIN")
+                if ask is not None:
+                    await ask()
                 fence = await self._connection.execute(statement(name), {**expected, **parameters}, prepare=True)
+                if ask is not None:
+                    clocks = await _passed(fence)
                 yield
                 await sent.sync()
-                clocks = await fence.fetchall()
-                if not clocks:
-                    raise Fenced  # noqa: TRY301  # before the end of the pipeline, which would send the COMMIT
+                clocks = clocks or await _passed(fence)  # before the end of the pipeline, which would send the COMMIT
                 await self._connection.execute("COMMIT")
         except BaseException as error:
             if not self._connection.closed:
@@ -210,3 +239,17 @@ class Projection:
 
     async def _notify(self, position: int) -> None:
         await self._connection.execute(statement("projector/notify_projected"), {"position": position}, prepare=True)
+
+
+async def _passed(fence: psycopg.AsyncCursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the clock that the fence was passed at. Raises Fenced."""
+    clocks = await fence.fetchall()
+    if not clocks:
+        raise Fenced
+    return clocks
+
+
+def _fold(batch: Folding, rows: Sequence[LogRow], parked_streams: set[str]) -> Folding | None:
+    """Fold a batch, and return the one after it as far as that goes; PURE: it runs in a thread of its own."""
+    batch.fold()
+    return Folding(rows, parked_streams) if rows else None

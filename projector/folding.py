@@ -1,7 +1,8 @@
 """A batch between its read and its write: what is known of its entities, and what its events change of them.
 
-It takes three steps, so that a batch can be folded while the one before it is being written: `begin` asks for what the
-fold needs, `fold` is pure, and `finish` goes through the log for what could not be told before.
+It takes steps, so that all of it but the asking can be done while the batch before is being written: `know` has the
+questions of the fold and `hear` takes the answers, `fold` is pure, and `finish` goes through the log for what could not
+be told before.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from db.queries import statement
-from projector import states
 from projector.replay import BEHIND, fold_stream, take_in
 from projector.rows import Writes
+from projector.states import Known, from_log
 from shared.core.codec import POSITION, RECORDED_AT, STREAM, LogRow, decode, is_skipping
 from shared.core.errors import CannotFold
 from shared.core.events import Recorded, uid_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from db.pool import Connection
+    from projector.rows import Statement
     from projector.states import Memory
     from shared.core.rows import Change
 
@@ -37,8 +39,11 @@ class Folding:
         self.events = len(rows)
         self._anew = {row[STREAM] for row in rows if is_skipping(row) and uid_of(row[STREAM]) is not None}
         self._of_entities = _by_entity([row for row in rows if row[STREAM] not in self._anew], self.writes)
+        self._asked: Known | None = None
         self._known: dict[UUID, Timeline] = {}
         self._unsure: list[UUID] | None = None
+        self.statements: list[Statement] = []
+        self.to_come: list[datetime] = []
 
     @property
     def position(self) -> int:
@@ -56,12 +61,21 @@ class Folding:
         """Whether nothing was parked or begun anew, so that others may build on it before it is written."""
         return not (self.writes.parked or self.writes.forgotten)
 
-    async def begin(self, connection: Connection, memory: Memory, unwritten: Container[UUID], up_to: int) -> None:
-        """Ask what is known of the entities up to a position; of `unwritten` ones the tables do not know all yet."""
-        self._known = await states.find(connection, self._of_entities, memory, unwritten, up_to)
+    def know(self, memory: Memory, unwritten: Container[UUID]) -> Known:
+        """Return what is known of the entities, to be asked; of `unwritten` ones the tables do not know all yet."""
+        self._asked = Known(self._of_entities, memory, unwritten)
+        return self._asked
+
+    async def hear(self) -> None:
+        """Take what the question was answered."""
+        if self._asked is not None:
+            self._known = await self._asked.hear()
 
     def fold(self) -> None:
-        """Fold what can be folded by what is known. PURE: it may run in a thread of its own."""
+        """Fold what can be folded by what is known, and get ready what is to be written, unless something is left.
+
+        PURE: it may run in a thread of its own.
+        """
         self._unsure = [uid for uid in self._of_entities if uid not in self._known]
         for uid, timeline in self._known.items():
             try:
@@ -71,13 +85,21 @@ class Folding:
             else:
                 for step in steps:
                     self.writes.add(*step)
+        if not self._unsure and not self._anew:
+            self._get_ready()
+
+    def _get_ready(self) -> None:
+        self.statements = self.writes.statements()
+        self.to_come = [instant for instant in self.writes.instants() if instant > self.recorded_at]
 
     async def finish(self, connection: Connection, up_to: int) -> Writes:
         """Fold what is left, by the log up to a position that has been written, and return what is to be written."""
         if self._unsure is None:
             self.fold()
+        if not self._unsure and not self._anew:
+            return self.writes
         if self._unsure:
-            known, failed = await states.from_log(connection, self._unsure, up_to)
+            known, failed = await from_log(connection, self._unsure, up_to)
             for uid in self._unsure:
                 _fold_or_park(known[uid], failed.get(uid), self._of_entities[uid], self.writes)
         for stream in sorted(self._anew):
@@ -86,6 +108,7 @@ class Folding:
             await cursor.execute(statement("projector/read_streams"), parameters, prepare=True)
             self.writes.forget(stream)
             fold_stream(stream, await cursor.fetchall(), self.writes)
+        self._get_ready()
         return self.writes
 
 

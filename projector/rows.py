@@ -7,7 +7,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET, Struct
+from msgspec.structs import asdict
 
+from db import cells
+from db.arrays import Pack, Packed, instants, integers, texts, uuids
 from db.queries import statement
 from projector.audit import AuditEntry, audit_entries
 from shared.core.events import (
@@ -52,6 +55,27 @@ SUPERSEDED = (
 OPENED = (*SUPERSEDED, "asserted_to")
 CLAIM = ("source", "external_id", "entity_uid", "event_id", "position", "recorded_at", "actor")
 HEAD = ("entity_uid", "version", "last_event_id", "last_position", "change_points", "registered_at", "schedule")
+
+Statement = tuple[str, Mapping[str, Any]]
+"""The name of a statement, and its parameters."""
+
+
+def _bigints(values: Sequence[int | None]) -> Packed:
+    return Packed(cells.array(20, cells.bigints(values)))
+
+
+PACKED: dict[str, Pack] = {
+    **dict.fromkeys(("id", "audit_id", "position", "last_position"), _bigints),
+    **dict.fromkeys(("recorded_from_position", "valid_to_known_position"), _bigints),
+    **dict.fromkeys(("version", "change_points"), integers),
+    **dict.fromkeys(("entity_uid", "event_id", "last_event_id"), uuids),
+    **dict.fromkeys(("valid_from", "valid_to", "asserted_to", "created_at", "updated_at"), instants),
+    **dict.fromkeys(("recorded_at", "registered_at"), instants),
+    **dict.fromkeys(("display_name", "entity_type", "detail_type", "detail_value", "hashdiff", "actor"), texts),
+    **dict.fromkeys(("table_name", "operation", "detail_code", "before_value", "after_value"), texts),
+    **dict.fromkeys(("request_id", "ip_address", "user_agent", "reason", "source", "external_id"), texts),
+}
+"""How the values of a column are packed."""
 
 
 class Parked(Struct, frozen=True):
@@ -112,40 +136,47 @@ class Writes:
         self.forgotten.add(stream)
         self.parked_streams.discard(stream)
 
-    async def apply(self, connection: Connection) -> None:
-        """Write everything inside the caller's transaction, is_current as of the checkpoint's clock.
+    def statements(self) -> list[Statement]:
+        """Return what writes everything, in this order: PURE, and most of the work is done by then.
 
         Rows are superseded before others close, and close before others open, so that no two of a group overlap or are
-        current at a time.
+        current at a time; is_current is as of the checkpoint's clock.
         """
+        made: list[Statement] = []
         if self.forgotten:
-            await connection.execute(statement("projector/forget_streams"), _gone(sorted(self.forgotten)))
+            made.append(("projector/forget_streams", _gone(sorted(self.forgotten))))
         for kind, (cls, said) in KINDS.items():
-            gone = [change for change in self.superseded.values() if isinstance(change.row, cls)]
+            gone = [change for change in self.superseded.values() if type(change.row) is cls]
             rows = [change.row for change in gone]
-            more = {"recorded_to_position": [change.recorded_to_position for change in gone], **_search_names(rows)}
-            await _execute(connection, f"projector/supersede_{kind}_rows", rows, (*SUPERSEDED, *said), more)
+            more = {"recorded_to_position": _bigints([change.recorded_to_position for change in gone])}
+            made += _of_rows(f"projector/supersede_{kind}_rows", rows, (*SUPERSEDED, *said), more | _search_names(rows))
         for kind, (cls, _) in KINDS.items():
-            rows = [row for row in self.updated.values() if isinstance(row, cls)]
-            await _execute(connection, f"projector/update_{kind}_rows", rows, UPDATED)
+            rows = [row for row in self.updated.values() if type(row) is cls]
+            made += _of_rows(f"projector/update_{kind}_rows", rows, UPDATED)
         for kind, (cls, said) in KINDS.items():
-            rows = [row for row in self.opened.values() if isinstance(row, cls)]
-            await _execute(connection, f"projector/insert_{kind}_rows", rows, (*OPENED, *said), _search_names(rows))
-        schedules = {"schedule": [as_array(timeline.schedule) for timeline in self.heads.values()]}
-        await _execute(connection, "projector/upsert_heads", self.heads.values(), HEAD, schedules)
-        await _execute(connection, "projector/insert_audit_entries", self.audit, AuditEntry.__struct_fields__)
+            rows = [row for row in self.opened.values() if type(row) is cls]
+            made += _of_rows(f"projector/insert_{kind}_rows", rows, (*OPENED, *said), _search_names(rows))
+        heads = list(self.heads.values())
+        schedules = {"schedule": texts([as_array(timeline.schedule) for timeline in heads])}
+        made += _of_rows("projector/upsert_heads", heads, HEAD[:-1], schedules)
+        made += _of_rows("projector/insert_audit_entries", self.audit, AuditEntry.__struct_fields__)
         if self.claims:
             rows_of_claims = list(map(claim_row, self.claims))
-            columns = {name: [row[name] for row in rows_of_claims] for name in CLAIM}
-            await connection.execute(statement("projector/insert_external_keys"), columns, prepare=True)
-        for event in self.registry:
-            name = f"projector/fold_{event.kind}_type"
-            await connection.execute(statement(name), type_columns(event))
-        for parked in self.parked:
-            await connection.execute(
-                statement("projector/park_event"),
-                {"position": parked.position, "stream": parked.stream, "reason": parked.reason},
-            )
+            columns = {name: PACKED[name]([row[name] for row in rows_of_claims]) for name in CLAIM}
+            made.append(("projector/insert_external_keys", columns))
+        made += [(f"projector/fold_{event.kind}_type", type_columns(event)) for event in self.registry]
+        made += [("projector/park_event", asdict(parked)) for parked in self.parked]
+        return made
+
+    async def apply(self, connection: Connection) -> None:
+        """Write everything inside the caller's transaction."""
+        await execute(connection, self.statements())
+
+
+async def execute(connection: Connection, statements: Iterable[Statement]) -> None:
+    """Run statements one after the other."""
+    for name, parameters in statements:
+        await connection.execute(statement(name), parameters, prepare=True)
 
 
 def _gone(streams: Sequence[str]) -> dict[str, Any]:
@@ -166,24 +197,18 @@ def as_array(instants: Sequence[datetime]) -> str:
 
 
 def _search_names(rows: Sequence[Row]) -> dict[str, Any]:
-    return {"search_name": [row.display_name.casefold() for row in rows if isinstance(row, EntityVersion)]}
+    return {"search_name": texts([row.display_name.casefold() for row in rows if isinstance(row, EntityVersion)])}
 
 
-async def _execute(
-    connection: Connection,
-    name: str,
-    rows: Iterable[Struct],
-    fields: Sequence[str],
-    more: Mapping[str, Any] | None = None,
-) -> None:
-    """Run a statement that takes its rows as one array a column, and more; nothing to write is nothing to run.
-
-    The statements take their arrays in binary (`%(name)b`): as text they take many times as long to write.
-    """
-    listed = list(rows)
-    if listed:
-        columns = dict(zip(fields, map(list, zip(*map(attrgetter(*fields), listed), strict=True)), strict=True))
-        await connection.execute(statement(name), {**columns, **(more or {})}, prepare=True)
+def _of_rows(
+    name: str, rows: Sequence[Struct], fields: Sequence[str], more: Mapping[str, Any] | None = None
+) -> list[Statement]:
+    """Return a statement that takes its rows as one array a column, and more; nothing to write is nothing to run."""
+    if not rows:
+        return []
+    columns = zip(*map(attrgetter(*fields), rows), strict=True)
+    packed = {field: PACKED[field](column) for field, column in zip(fields, columns, strict=True)}
+    return [(name, {**packed, **(more or {})})]
 
 
 def claim_row(recorded: Recorded) -> dict[str, Any]:

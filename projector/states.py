@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Container, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import psycopg
 from msgspec.structs import replace
-from psycopg.rows import class_row
+from psycopg.rows import class_row, tuple_row
 
+from db.arrays import texts, uuids
 from db.pipeline import pipeline
 from db.queries import statement
 from shared.core.assertions import DETAILS
@@ -23,8 +25,11 @@ from shared.core.timeline import Timeline, recall
 from shared.core.turn import Rows
 
 if TYPE_CHECKING:
+    from psycopg.rows import AsyncRowFactory
+
     from db.pool import Connection
 
+Cursor = psycopg.AsyncCursor[Any]
 KEPT = 5000
 """How many entities are kept in memory; a batch that has more is kept as a whole, until the next one."""
 KEPT_VERSIONS = 64
@@ -57,73 +62,79 @@ class Memory:
         self._known.clear()
 
 
-async def find(
-    connection: Connection,
-    events: Mapping[UUID, Sequence[Recorded]],
-    memory: Memory,
-    unwritten: Container[UUID],
-    up_to: int,
-) -> dict[UUID, Timeline]:
-    """Return the entities of some events as they are before these, as far as that can be told by now.
+class Known:
+    """What is known of the entities of some events before these, as far as that can be told by now.
 
     New ones, and those in memory as a whole, take no question. The open rows may say enough of those whose events only
     revise; to fold what they do not tell raises NotForward. All others come from the log up to a position, but for what
     cannot be folded up to there, and for the `unwritten`, whose rows are not in the tables yet.
     """
-    found: dict[UUID, Timeline] = {}
-    revised: dict[UUID, Timeline | None] = {}
-    others: list[UUID] = []
-    for uid, batch in events.items():
-        known = Timeline(entity_uid=uid) if _is_new(batch) else memory.get(uid)
-        if known is not None and known.fields is not None:
-            found[uid] = known
-        elif _only_revised(batch):
-            revised[uid] = known
-        elif uid not in unwritten:
-            others.append(uid)
-    if revised:
-        found |= await _from_rows(connection, revised, {uid: _details(events[uid]) for uid in revised})
-    if others:
-        recalled, failed = await from_log(connection, others, up_to)
-        found |= {uid: timeline for uid, timeline in recalled.items() if uid not in failed}
-    return found
 
+    def __init__(self, events: Mapping[UUID, Sequence[Recorded]], memory: Memory, unwritten: Container[UUID]) -> None:
+        self._found: dict[UUID, Timeline] = {}
+        self._uids: list[UUID] = []
+        self._pairs: list[tuple[UUID, str]] = []
+        self._others: list[UUID] = []
+        self._asked: list[Cursor] = []
+        for uid, batch in events.items():
+            known = Timeline(entity_uid=uid) if _is_new(batch) else memory.get(uid)
+            if known is not None and known.fields is not None:
+                self._found[uid] = known
+            elif _only_revised(batch):
+                self._ask_for(uid, known, _details(batch))
+            elif uid not in unwritten:
+                self._others.append(uid)
 
-async def _from_rows(
-    connection: Connection, known: Mapping[UUID, Timeline | None], details: Mapping[UUID, Collection[str]]
-) -> dict[UUID, Timeline]:
-    """Return entities with the open rows of the entity and of some details, and ask for those that are not known."""
-    found = {uid: timeline for uid, timeline in known.items() if timeline is not None}
-    uids = [uid for uid in known if uid not in found]
-    pairs = [
-        (uid, code)
-        for uid, codes in details.items()
-        for code in codes
-        if uid not in found or DETAILS + code not in found[uid].rows
-    ]
-    if not uids and not pairs:
-        return found
-    async with pipeline(connection):
-        heads = connection.cursor(binary=True)
-        await heads.execute(statement("projector/read_heads"), {"uids": uids}, prepare=True)
-        entities = connection.cursor(binary=True, row_factory=class_row(EntityVersion))
-        await entities.execute(statement("projector/read_open_entities"), {"uids": uids}, prepare=True)
-        open_details = connection.cursor(binary=True, row_factory=class_row(DetailVersion))
-        parameters = {"uids": [uid for uid, _ in pairs], "codes": [code for _, code in pairs]}
-        await open_details.execute(statement("projector/read_open_details"), parameters, prepare=True)
-    rows = _by_group([*await entities.fetchall(), *await open_details.fetchall()])
-    for uid, version, last_event_id, last_position, change_points, registered_at, schedule in await heads.fetchall():
-        found[uid] = Timeline(
-            entity_uid=uid,
-            version=version,
-            last_event_id=last_event_id,
-            last_position=last_position,
-            change_points=change_points,
-            registered_at=registered_at,
-            schedule=tuple(schedule),
-            fields=None,
-        )
-    return {uid: replace(timeline, rows={**timeline.rows, **rows[uid]}) for uid, timeline in found.items()}
+    def _ask_for(self, uid: UUID, known: Timeline | None, details: Collection[str]) -> None:
+        if known is None:
+            self._uids.append(uid)
+        else:
+            self._found[uid] = known
+        groups = known.rows if known is not None else ()
+        self._pairs += [(uid, code) for code in details if DETAILS + code not in groups]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing has to be asked."""
+        return not (self._uids or self._pairs or self._others)
+
+    async def ask(self, connection: Connection, up_to: int) -> None:
+        """Ask what has to be asked, in the caller's pipeline; `hear` has it once that has answered."""
+        if self._uids or self._pairs:
+            pairs = {"uids": uuids([uid for uid, _ in self._pairs]), "codes": texts([code for _, code in self._pairs])}
+            parameters = {"uids": uuids(self._uids)}
+            self._asked = [
+                await _ask(connection, "projector/read_heads", parameters),
+                await _ask(connection, "projector/read_open_entities", parameters, class_row(EntityVersion)),
+                await _ask(connection, "projector/read_open_details", pairs, class_row(DetailVersion)),
+            ]
+        if self._others:
+            self._asked += await _ask_log(connection, self._others, up_to)
+
+    async def hear(self) -> dict[UUID, Timeline]:
+        """Return each entity that could be told."""
+        if self._uids or self._pairs:
+            heads, entities, details, *_ = self._asked
+            rows = _by_group([*await entities.fetchall(), *await details.fetchall()])
+            for uid, version, event_id, position, change_points, registered_at, schedule in await heads.fetchall():
+                self._found[uid] = Timeline(
+                    entity_uid=uid,
+                    version=version,
+                    last_event_id=event_id,
+                    last_position=position,
+                    change_points=change_points,
+                    registered_at=registered_at,
+                    schedule=tuple(schedule),
+                    fields=None,
+                    rows=rows.pop(uid, {}),
+                )
+            for uid, more in rows.items():
+                if uid in self._found:  # in memory, but not with all groups that are spoken of
+                    self._found[uid] = replace(self._found[uid], rows={**self._found[uid].rows, **more})
+        if self._others:
+            recalled, failed = await _from_log(self._others, self._asked[-3:])
+            self._found |= {uid: timeline for uid, timeline in recalled.items() if uid not in failed}
+        return self._found
 
 
 async def from_log(
@@ -133,14 +144,25 @@ async def from_log(
 
     Their rows are as they stand, so what they would be is not worked out again.
     """
-    parameters = {"streams": [entity_stream(uid) for uid in uids], "up_to": up_to}
     async with pipeline(connection):
-        streams = connection.cursor(binary=True)
-        await streams.execute(statement("projector/read_streams"), parameters, prepare=True)
-        entities = connection.cursor(binary=True, row_factory=class_row(EntityVersion))
-        await entities.execute(statement("projector/read_entity_rows"), {"uids": list(uids)}, prepare=True)
-        details = connection.cursor(binary=True, row_factory=class_row(DetailVersion))
-        await details.execute(statement("projector/read_detail_rows"), {"uids": list(uids)}, prepare=True)
+        asked = await _ask_log(connection, uids, up_to)
+    return await _from_log(uids, asked)
+
+
+async def _ask_log(connection: Connection, uids: Sequence[UUID], up_to: int) -> list[Cursor]:
+    streams = {"streams": texts([entity_stream(uid) for uid in uids]), "up_to": up_to}
+    parameters = {"uids": uuids(uids)}
+    return [
+        await _ask(connection, "projector/read_streams", streams),
+        await _ask(connection, "projector/read_entity_rows", parameters, class_row(EntityVersion)),
+        await _ask(connection, "projector/read_detail_rows", parameters, class_row(DetailVersion)),
+    ]
+
+
+async def _from_log(
+    uids: Sequence[UUID], asked: Sequence[Cursor]
+) -> tuple[dict[UUID, Timeline], dict[UUID, CannotFold]]:
+    streams, entities, details = asked
     events: defaultdict[UUID | None, list[LogRow]] = defaultdict(list)
     for event in await streams.fetchall():
         events[uid_of(event[STREAM])].append(event)
@@ -149,13 +171,21 @@ async def from_log(
     failed: dict[UUID, CannotFold] = {}
     for uid in uids:
         try:
-            found[uid] = recall(uid, decode_stream(events[uid]), rows[uid])
+            found[uid] = recall(uid, decode_stream(events[uid]), rows.get(uid, {}))
         except CannotFold as error:
             found[uid], failed[uid] = Timeline(entity_uid=uid), error
     return found, failed
 
 
-def _by_group(rows: Sequence[Row]) -> Mapping[UUID, Mapping[str, Rows]]:
+async def _ask(
+    connection: Connection, name: str, parameters: Mapping[str, Any], rows: AsyncRowFactory[Any] = tuple_row
+) -> Cursor:
+    cursor = connection.cursor(binary=True, row_factory=rows)
+    await cursor.execute(statement(name), parameters, prepare=True)
+    return cursor
+
+
+def _by_group(rows: Sequence[Row]) -> dict[UUID, dict[str, Rows]]:
     """Return the rows of each entity by group, in the order in which they come."""
     found: defaultdict[UUID, dict[str, Rows]] = defaultdict(dict)
     for row in rows:

@@ -1,7 +1,8 @@
-"""Many commands in one request, and the backlog that they make: how fast it is taken, and how fast it is folded.
+"""Many commands in one request, and a backlog of events: how fast the one is taken, and how fast the other is folded.
 
 The read model has about a million versions by then, with every constraint. The projector is not running while the
-batch is taken, and starts when it is done; what it folds is timed from its first transaction to its last.
+batch is taken, and starts when it is done. What is timed is a backlog of its own (backlog.py), from the first of its
+transactions to the last; the batch's events come before it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from tests.bench.backlog import append_backlog
 from tests.bench.bench import Bench
 from tests.bench.dataset import fill
 from tests.bench.entities import check_projected
@@ -30,6 +32,8 @@ TIMES = Bar(goal=6, beyond=10, of="ratio")
 LIBRARY_EVENTS_A_SECOND = 500
 """How many events of a turn's second the library gets as its backlog: enough for as long a turn."""
 POLL_SECONDS = 0.005
+KNOWN = 200_000
+"""How many entities the backlog is about, at most."""
 _batch = itertools.count(1)
 
 
@@ -57,7 +61,7 @@ def measure(bench: Bench) -> None:
         def batch(_: float) -> float:
             return _take(bench, service, known)
 
-        turns: dict[str, Callable[[float], float]] = {"batch": batch, "fold": partial(_fold, service)}
+        turns: dict[str, Callable[[float], float]] = {"batch": batch, "fold": partial(_fold, bench, service)}
         if Library.is_there():
             library = Library(bench.stand, "library_projection")
             turns["library"] = lambda seconds: library.projects(seconds * LIBRARY_EVENTS_A_SECOND)
@@ -86,6 +90,7 @@ def measure(bench: Bench) -> None:
             samples=fold,
             bar=FOLD,
             fault=fault,
+            how=f"{bench.extent.commands:,} events of random entities, as tests/bench/backlog.py mixes them",
         ),
     )
     if "library" in samples:
@@ -122,13 +127,12 @@ def _take(bench: Bench, service: Service, known: list[str]) -> float:
     return float(count / told["seconds"])
 
 
-def _fold(service: Service, _seconds: float) -> float:
-    """Start the projector and return how many events a second it folds, until none is left."""
-    first = service.checkpoint()
-    if not service.behind():
-        raise WrongAnswers("there is no backlog to fold")
+def _fold(bench: Bench, service: Service, _seconds: float) -> float:
+    """Append a backlog, start the projector, and return how many events a second it folds, until none is left."""
+    first = service.head()
+    append_backlog(service.conninfo, uids(service, KNOWN), bench.extent.commands, seed=first)
     service.start("project", is_waited_for=False)
-    wait_until(lambda: service.checkpoint() > first, "the projector has begun", pause=POLL_SECONDS)
+    wait_until(lambda: service.checkpoint() > first, "the projector has begun with the backlog", pause=POLL_SECONDS)
     began_at, began = service.checkpoint(), time.monotonic()
     service.drain()
     ended_at, ended = service.checkpoint(), time.monotonic()
