@@ -133,7 +133,7 @@ class Handler:
                 key = command.key.stream if command.key else None
                 if key is None or self._states.holder(key) is not None:
                     case = self._upsert(command, key)
-                    state = case.kept(case.stream)
+                    state = self._states.noted(case.stream) or case.kept(case.stream)
                     if state is not None:
                         decision = case.decide(state, None)
                         append = append_of(case, decision, request, request.command_id or ids.uuid7())

@@ -9,8 +9,11 @@ from contextlib import suppress
 from functools import reduce
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec.structs import replace
+
 from shared.core.errors import CannotFold
 from shared.core.events import REGISTRY_STREAM, ExternalKeyClaimed, Recorded, entity_stream, uid_of
+from shared.core.timeline import note
 from write_side import entity, external_key, registry
 from write_side.entity import Entity
 from write_side.external_key import Holder
@@ -30,6 +33,9 @@ KEPT_KEYS = 20_000
 
 FOLDED_AT_ONCE = 50
 """How many events are folded on the event loop: some milliseconds' worth where each corrects the past."""
+
+FEW_EVENTS, FEW_POINTS = 8, 1000
+"""How many events of an entity are kept unfolded, on a state of how many change points: else it is folded."""
 
 State = TypeVar("State", Entity, Registry)
 
@@ -54,6 +60,18 @@ class States:
         with suppress(CannotFold):  # whoever needs it is told so when it is loaded
             self.keep_entity(stream, entity_after(stream, state, unfolded))
         return self._entities.get(stream)
+
+    def noted(self, stream: str) -> Entity | None:
+        """Return an entity that is kept as decisions look at it: the rows may be missing, which take long to fold.
+
+        What it has no rows of is found in what was asserted: where that is much, rows are quicker.
+        """
+        state, unfolded = self._entities.get(stream), self._unfolded.get(stream)
+        if state is None or unfolded is None or state.change_points > FEW_POINTS:
+            return self.entity(stream)
+        with suppress(CannotFold):  # whoever needs it is told so when it is loaded
+            return reduce(note, unfolded, replace(state, rows={}))
+        return None
 
     def holder(self, stream: str) -> Holder | None:
         """Return the holder of a key that is kept."""
@@ -100,10 +118,15 @@ class States:
         held = {entity_stream(uid) for stream in keys if (holder := self.holder(stream)) and (uid := holder.entity_uid)}
         loaded |= await self._load_many(held - self._entities.keys() - streams)
         for stream in loaded.keys() - unknown:
-            with suppress(CannotFold):
-                state = await folded(entity_after, stream, None, loaded[stream])
-                if stream not in self._entities:
-                    self.keep_entity(stream, state)
+            await self._keep_loaded(stream, loaded[stream])
+
+    async def _keep_loaded(self, stream: str, events: Sequence[Recorded]) -> None:
+        """Keep an entity from all of its events, unless a command was faster; fold it where they are many."""
+        few = events if len(events) <= FEW_EVENTS else []
+        with suppress(CannotFold):
+            state = await folded(entity_after, stream, None, [] if few else events)
+            if stream not in self._entities:
+                self._keep(stream, state, few)
 
     def _is_held(self, stream: str) -> bool:
         """Say whether a key is known to be held, for good: one that was free may be claimed elsewhere since."""
@@ -122,9 +145,16 @@ class States:
         self._keep(stream, state, [])
 
     def keep_appended(self, stream: str, state: Entity, events: Sequence[Recorded]) -> None:
-        """Keep an entity as it was before some events, and fold these when it is asked for: most are not."""
+        """Keep what was appended to an entity that had been noted, and fold it when it is asked for: most are not."""
         self.keep_claims(events)
-        self._keep(stream, state, [recorded for recorded in events if recorded.stream == stream])
+        kept, unfolded = self._entities.get(stream), self._unfolded.get(stream, ())
+        if state.version == 0:
+            kept, unfolded = state, ()
+        if kept is None or (unfolded[-1] if unfolded else kept).version != state.version:
+            return  # forgotten meanwhile, or another command was faster
+        self._keep(stream, kept, [*unfolded, *(recorded for recorded in events if recorded.stream == stream)])
+        if len(unfolded) >= FEW_EVENTS:
+            self.entity(stream)
 
     def _keep(self, stream: str, state: Entity, unfolded: Sequence[Recorded]) -> None:
         self._forget(stream)
