@@ -19,6 +19,7 @@ from shared.core.events import Metadata
 from shared.http.context import origin
 from shared.http.headers import header
 from shared.http.own_writes import OwnWrites
+from shared.http.ready import JSON, Ready
 from shared.http.shapes import encode
 from write_side import handler
 from write_side.appends import Receipt
@@ -149,21 +150,21 @@ async def answer(
 ) -> Response:
     """Return the response to a command, after the wait that `Prefer: wait=N` asks for; `body` None means no content."""
     services = writing(request)
-    headers = {"Position": str(outcome.position)}
+    headers = [(b"position", b"%d" % outcome.position)]
     if outcome.event_id is not None:
-        headers["Event-Id"] = str(outcome.event_id)
+        headers.append((b"event-id", encode(outcome.event_id)[1:-1]))
     if etag is not None:
-        headers["ETag"] = etag
+        headers.append((b"etag", etag.encode()))
     if location is not None:
-        headers["Location"] = location
+        headers.append((b"location", location.encode("latin-1")))
     if outcome.replayed:
-        headers["Idempotent-Replayed"] = "true"
+        headers.append((b"idempotent-replayed", b"true"))
     request.scope["state"]["position"] = outcome.position
     services.own_writes.note(request, outcome.position)
     preference = header(request, b"prefer")
     wait = preference and WAIT.search(preference)
     if wait and await services.wait_projected(outcome.position, min(float(wait[1]), LONGEST_WAIT)):
-        headers["Preference-Applied"] = f"wait={wait[1]}"
+        headers.append((b"preference-applied", f"wait={wait[1]}".encode()))
     if body is None:
-        return Response(status_code=204, headers=headers)
-    return Response(encode(body), status, headers, media_type="application/json")
+        return Ready(204, headers)
+    return Ready(status, headers, encode(body), JSON)
