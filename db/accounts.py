@@ -19,6 +19,7 @@ from msgspec import Struct
 from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
 
+from db.arrays import bytestrings
 from db.coalescing import Coalescing
 from db.login_limiter import LoginLimiter
 from db.passwords import Passwords, check_password
@@ -27,6 +28,7 @@ from db.queries import statement
 from shared.core.errors import AlreadyRegistered, Forbidden, Unknown, invalid
 from shared.http.auth import SCOPES, Principal, Scope, token_hash
 
+FIND_TOKEN = statement("auth/find_token")
 USERNAME_CHARACTERS = 150
 LONGEST_TTL = 100 * 365 * 86400.0
 
@@ -198,7 +200,12 @@ class Accounts:
             return await cursor.fetchall()
 
     async def _find_tokens(self, _: None, hashes: Sequence[bytes]) -> list[Principal | None]:
-        rows = await once_more(lambda: self._ask("find_token", token_hashes=list(hashes)))
+        async def ask() -> list[tuple[Any, ...]]:
+            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+                await cursor.execute(FIND_TOKEN, {"token_hashes": bytestrings(hashes)}, prepare=True)
+                return await cursor.fetchall()
+
+        rows = await once_more(ask)
         found = {
             hashed: Principal(username, frozenset(scopes) & frozenset(allowed_scopes(is_admin=is_admin)), hashed)
             for hashed, username, scopes, is_admin in rows

@@ -37,6 +37,7 @@ class Case(Struct, Generic[State], frozen=True):
     """One command on one stream, as it is executed.
 
     `kept` is its state where that is at hand, `load` gets it as the log has it now; `after` is what events make of it.
+    A stream that is unheard of has a name that was made for this command: nobody else can write to it yet.
     """
 
     stream: str
@@ -45,6 +46,7 @@ class Case(Struct, Generic[State], frozen=True):
     decide: Callable[[State, datetime | None], Decision]
     after: Callable[[str, State | None, Sequence[Recorded]], State]
     span: Span
+    is_unheard_of: bool = False
 
 
 def case_of(
@@ -86,6 +88,7 @@ def case_of(
         decide,
         entity_after,
         Span() if isinstance(command, Cancel) else Span(command.effective_at, command.effective_until),
+        unheard_of is not None,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, assert_never
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, to_builtins
 
 from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS, Value, assertions
 from shared.core.errors import (
@@ -57,7 +57,7 @@ def evolve(entity: Entity, recorded: Recorded) -> Entity:
 
 def etag(entity: Entity, now: datetime) -> str:
     """Return the version that If-Match compares: the last event, and how many change points are due."""
-    return f'"{entity.last_event_id}.{entity.due(now)}"'
+    return f'"{to_builtins(entity.last_event_id)}.{entity.due(now)}"'
 
 
 # --- commands ------------------------------------------------------------------------------------------------------
@@ -283,16 +283,16 @@ def check_codes(details: Mapping[str, str | None], registry: Registry) -> None:
 
 def _check_types(entity: Entity, event: EntityEvent, registry: Registry, at: datetime) -> None:
     """Raise Invalid where a type is put to new use that is unknown, or closed to it."""
-    asserted = assertions(event)
+    if not isinstance(event, EntityRegistered | EntityRevised | EntityReopened):
+        return
     errors: list[FieldError] = []
-    kind = asserted.get(ENTITY_TYPE)
+    kind = event.entity_type
     is_closed = isinstance(kind, str) and not registry.is_active(Kind.ENTITY, kind)
     if is_closed and kind != known.value(entity, ENTITY_TYPE, at):
         errors.append(FieldError("entity_type", f"Unknown or inactive entity type: {kind}.", "unknown_type"))
-    for field, value in asserted.items():
-        code = field.removeprefix(DETAILS)
-        is_set = field.startswith(DETAILS) and value is not None
-        if is_set and not registry.is_active(Kind.DETAIL, code) and known.value(entity, field, at) is None:
+    for code, value in event.details.items():
+        is_new = value is not None and not registry.is_active(Kind.DETAIL, code)
+        if is_new and known.value(entity, DETAILS + code, at) is None:
             errors.append(FieldError("details", f"Unknown or inactive detail type: {code}.", "unknown_type"))
     if errors:
         raise Invalid(errors)

@@ -214,12 +214,14 @@ class Handler:
     async def _execute(self, case: Case[State], request: Request) -> Outcome[State]:
         """Decide and append until the verdict stands; those on one stream take turns."""
         with self._admission.admit(request.size):
+            if case.is_unheard_of:
+                return await self._decide(case, request)
             async with self._locks.setdefault(case.stream, asyncio.Lock()):
-                return await self._decide(case, request, request.command_id or ids.uuid7())
+                return await self._decide(case, request)
 
-    async def _decide(self, case: Case[State], request: Request, command_id: UUID) -> Outcome[State]:
+    async def _decide(self, case: Case[State], request: Request) -> Outcome[State]:
         """Decide and append until the verdict stands; a refusal too is checked under the lock before it is told."""
-        stream = case.stream
+        stream, command_id = case.stream, request.command_id or ids.uuid7()
         state = case.kept(stream) or await case.load(stream)
         told: datetime | None = None
         for _ in range(ATTEMPTS):

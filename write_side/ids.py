@@ -6,6 +6,8 @@ import os
 import time
 from uuid import UUID
 
+from msgspec import convert
+
 SALT_BYTES = 16
 VERSION_7 = 7 << 76 | 2 << 62
 RANDOM = ~(0xF << 76 | 0x3 << 62)
@@ -15,7 +17,8 @@ RANDOM = ~(0xF << 76 | 0x3 << 62)
 def uuid7() -> UUID:
     """Return a UUIDv7 (RFC 9562): milliseconds since 1970 in the first 48 bits, the rest random."""
     milliseconds = time.time_ns() // 1_000_000
-    return UUID(int=milliseconds << 80 | int.from_bytes(os.urandom(10), "big") & RANDOM | VERSION_7)
+    number = milliseconds << 80 | int.from_bytes(os.urandom(10), "big") & RANDOM | VERSION_7
+    return convert(number.to_bytes(16, "big"), UUID)  # a sixth of what UUID itself takes: every command has three
 
 
 def salt() -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from msgspec import Struct
 
 from shared.core.errors import Forbidden, Unauthenticated
+from shared.http.headers import header
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -42,19 +43,19 @@ async def authorize(request: Request, scope: Scope) -> Principal:
     A read without any token is anonymous where the app's state says `public_reads`; a wrong token is refused
     everywhere. Raises Unauthenticated or Forbidden.
     """
-    header = request.headers.get("authorization")
-    if header is None:
+    given = header(request, b"authorization")
+    if given is None:
         if scope == "read" and request.app.state.public_reads:
             return Principal("", frozenset({"read"}))
         raise Unauthenticated("Authentication credentials were not provided.")
-    scheme, _, token = header.partition(" ")
+    scheme, _, token = given.partition(" ")
     if scheme.lower() not in {"token", "bearer"} or not token.strip():
         raise Unauthenticated("Write the header as: Authorization: Token <token>.")
     authenticate: Authenticator = request.app.state.authenticate
     principal = await authenticate(token_hash(token.strip()))
     if principal is None:
         raise Unauthenticated("Invalid token.")
-    request.state.actor = principal.username
+    request.scope.setdefault("state", {})["actor"] = principal.username
     is_open = scope == "read" and request.app.state.public_reads
     if scope not in principal.scopes and not is_open:
         raise Forbidden(scope)

@@ -27,8 +27,9 @@ class OwnWrites:
     def note(self, request: Request, position: int) -> None:
         """Remember that the client's writes reach up to a position."""
         client = _client(request)
-        before, _ = self._positions.pop(client, (0, 0.0))
+        before, _ = self._positions.get(client, (0, 0.0))
         self._positions[client] = (max(position, before), monotonic())
+        self._positions.move_to_end(client)
         if len(self._positions) > REMEMBERED:
             self._positions.popitem(last=False)
 
@@ -39,4 +40,5 @@ class OwnWrites:
 
 
 def _client(request: Request) -> str:
-    return request.client.host if request.client else ""
+    client = request.scope.get("client")
+    return str(client[0]) if client else ""

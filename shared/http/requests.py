@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from shared.core.errors import FieldError, Invalid, Unknown, invalid
+from shared.http.headers import header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,7 +125,7 @@ async def read_body(
 def parse_json(model: type[Model], raw: bytes) -> Model:
     """Return what JSON says, as the model has it. Raises Invalid for all that is wrong with it."""
     try:
-        body = model.model_validate_json(raw)
+        body: Model = model.__pydantic_validator__.validate_json(raw)  # model_validate_json takes half as long again
         if not _is_plain(raw):
             json.loads(raw, object_pairs_hook=_members, parse_constant=_no_number, parse_int=str)
     except _Malformed as error:
@@ -168,14 +169,6 @@ def _no_number(name: str) -> float:
     raise _Malformed(f"{name} is not a number that JSON has.")
 
 
-def header(request: Request, name: bytes) -> str | None:
-    """Return the first header of a name, which is in lower case; None without one."""
-    for given, value in request.scope["headers"]:
-        if given == name:
-            return str(value, "latin-1")
-    return None
-
-
 def refuse_compressed(request: Request) -> None:
     """Raise 415 for a body that is compressed."""
     if (header(request, b"content-encoding") or "").strip().lower() not in {"", "identity"}:
@@ -197,7 +190,7 @@ async def read_bytes(request: Request) -> bytes:
         if size > limit:
             raise HTTPException(413, f"The body is over {limit} bytes.")
         chunks.append(chunk)
-    request.state.body_bytes = size
+    request.scope.setdefault("state", {})["body_bytes"] = size
     return b"".join(chunks)
 
 

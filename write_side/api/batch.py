@@ -18,9 +18,10 @@ from shared.core.errors import invalid
 from shared.core.events import Metadata
 from shared.http.auth import authorize
 from shared.http.context import origin
+from shared.http.headers import header
 from shared.http.openapi import NDJSON, Problem
 from shared.http.problem import within
-from shared.http.requests import Query, header, read_query, refuse_compressed
+from shared.http.requests import Query, read_query, refuse_compressed
 from shared.http.routes import operation
 from shared.http.shapes import encode
 from shared.http.streams import Streamed

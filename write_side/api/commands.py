@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from fastapi import Request, Response
-from msgspec import Struct
+from msgspec import UNSET, Struct
+from msgspec.structs import asdict
 
 from shared.core.errors import invalid
 from shared.core.events import Metadata
 from shared.http.context import origin
+from shared.http.headers import header
 from shared.http.own_writes import OwnWrites
-from shared.http.requests import header
+from shared.http.ready import JSON, Ready
 from shared.http.shapes import encode
 from write_side import handler
 from write_side.appends import Receipt
@@ -75,7 +77,7 @@ def command_request(
     key = idempotency_key(request)
     receipt = None
     if key is not None or (replay_content and services.replay_seconds > 0):
-        content = _content(asked) + (b"" if reason is None else canonical({"reason": reason}))
+        content = content_of(asked) + (b"" if reason is None else canonical({"reason": reason}))
         of, name, window = "key", (key or "").encode(), None
         if key is None:
             of, name, window = "content", content, timedelta(seconds=services.replay_seconds)
@@ -93,8 +95,10 @@ def command_request(
 
 def _tags(request: Request) -> list[str] | None:
     """Return the tags of the If-Match header, None without one."""
+    if header(request, b"if-match") is None:
+        return None
     given = [str(value, "latin-1") for name, value in request.scope["headers"] if name == b"if-match"]
-    return [tag.strip() for tag in ",".join(given).split(",")] if given else None
+    return [tag.strip() for tag in ",".join(given).split(",")]
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -105,16 +109,22 @@ def idempotency_key(request: Request) -> str | None:
     return key
 
 
-def _content(asked: object) -> bytes:
+def content_of(asked: object) -> bytes:
     """Return what a request asks for, the same bytes for the same. NOTE: a storage format: receipts keep its digest.
 
     A bound that is not given is left out: receipts of requests made before there were any stay good.
     """
-    parts = msgspec.to_builtins(asked)
-    for part in parts if isinstance(parts, list) else [parts]:
-        if isinstance(part, dict) and part.get("effective_until", "") is None:
-            del part["effective_until"]
-    return canonical(parts)
+    return canonical([_said(part) for part in asked] if isinstance(asked, list) else _said(asked))
+
+
+def _said(asked: object) -> object:
+    """Return a command as its members, but for what it leaves open; anything else as it is."""
+    if not isinstance(asked, Struct):
+        return asked
+    said = {name: value for name, value in asdict(asked).items() if value is not UNSET}
+    if said.get("effective_until", "") is None:
+        del said["effective_until"]
+    return said
 
 
 def refuse_if_match(request: Request) -> None:
@@ -140,21 +150,21 @@ async def answer(
 ) -> Response:
     """Return the response to a command, after the wait that `Prefer: wait=N` asks for; `body` None means no content."""
     services = writing(request)
-    headers = {"Position": str(outcome.position)}
+    headers = [(b"position", b"%d" % outcome.position)]
     if outcome.event_id is not None:
-        headers["Event-Id"] = str(outcome.event_id)
+        headers.append((b"event-id", encode(outcome.event_id)[1:-1]))
     if etag is not None:
-        headers["ETag"] = etag
+        headers.append((b"etag", etag.encode()))
     if location is not None:
-        headers["Location"] = location
+        headers.append((b"location", location.encode("latin-1")))
     if outcome.replayed:
-        headers["Idempotent-Replayed"] = "true"
+        headers.append((b"idempotent-replayed", b"true"))
     request.scope["state"]["position"] = outcome.position
     services.own_writes.note(request, outcome.position)
     preference = header(request, b"prefer")
     wait = preference and WAIT.search(preference)
     if wait and await services.wait_projected(outcome.position, min(float(wait[1]), LONGEST_WAIT)):
-        headers["Preference-Applied"] = f"wait={wait[1]}"
+        headers.append((b"preference-applied", f"wait={wait[1]}".encode()))
     if body is None:
-        return Response(status_code=204, headers=headers)
-    return Response(encode(body), status, headers, media_type="application/json")
+        return Ready(204, headers)
+    return Ready(status, headers, encode(body), JSON)

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Request, Response
 from msgspec import UNSET
 
 from shared.core.rows import DetailVersion, EntityVersion
+from shared.core.segments import ENTITY
 from shared.http.auth import Principal, authorize
-from shared.http.requests import Body, header, read_body, read_query, read_uid
+from shared.http.headers import header
+from shared.http.requests import Body, read_body, read_query, read_uid
 from shared.http.routes import WRITE_HEADERS, WRITE_PROBLEMS, operation
 from shared.http.shapes import EntityOut, entity_out
 from write_side.api.bodies import (
@@ -50,9 +52,11 @@ async def _answer(
 
 
 def _shape(entity: Entity, at: datetime, now: datetime) -> EntityOut | None:
-    rows = entity.rows_at(at)
-    details = [row for row in rows if isinstance(row, DetailVersion)]
-    return next((entity_out(row, details, now) for row in rows if isinstance(row, EntityVersion)), None)
+    row = entity.row_at(ENTITY, at)
+    if not isinstance(row, EntityVersion):
+        return None
+    details = [entity.row_at(group, at) for group in entity.rows]
+    return entity_out(row, [detail for detail in details if isinstance(detail, DetailVersion)], now)
 
 
 @operation(
