@@ -19,6 +19,7 @@ from msgspec import Struct
 from cockpit.app import Sides, build_app
 from cockpit.fixtures import load_once
 from cockpit.health import ask
+from cockpit.protocol import Protocol
 from cockpit.services import writers
 from projector.worker import Worker
 from shared.core.errors import CockpitError
@@ -150,14 +151,14 @@ def _settle_memory() -> None:
 def _server(app: FastAPI, settings: Settings) -> _Server:
     return _Server(
         uvicorn.Config(
-            app,
+            app.middleware_stack or app,  # the one around it measures, for who set that up: nobody
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
             proxy_headers=bool(settings.trusted_proxies),
             forwarded_allow_ips=settings.trusted_proxies or None,
-            http="httptools",
+            http=Protocol,
             ws="none",
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=GRACE_SECONDS,

@@ -53,6 +53,16 @@ def integers(values: Sequence[int | None]) -> Packed:
     return Packed(cells.array(23, cells.integers(values)))
 
 
+def bigints(values: Sequence[int | None]) -> Packed:
+    """Return a bigint[]."""
+    return Packed(cells.array(20, cells.bigints(values)))
+
+
+def booleans(values: Sequence[bool | None]) -> Packed:
+    """Return a boolean[]."""
+    return Packed(cells.array(16, cells.booleans(values)))
+
+
 def bytestrings(values: Sequence[bytes | None]) -> Packed:
     """Return a bytea[]."""
     return Packed(cells.array(17, cells.bytestrings(values)))

@@ -8,8 +8,8 @@ that starts after it came: its answer reflects all that was committed before it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
-from itertools import chain, islice
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 Group = TypeVar("Group", bound=Hashable)
@@ -58,11 +58,18 @@ class Coalescing(Generic[Group, Key, Answer]):
         lane = self._lanes.get(group)
         if lane is None:
             lane = self._lanes[group] = _Lane()
-        lane.waiting.setdefault(key, []).append(answered)
-        since = loop.time() - SLOW_SECONDS
-        if sum(begun > since for begun in lane.rounds.values()) < self._most_rounds:
-            lane.rounds[asyncio.create_task(self._answer(group, lane), name="coalescing")] = loop.time()
+        askers = lane.waiting.get(key)
+        if askers is None:
+            lane.waiting[key] = [answered]
+        else:
+            askers.append(answered)
+        if len(lane.rounds) < self._most_rounds or self._are_slow(lane.rounds, loop.time()):
+            lane.rounds[loop.create_task(self._answer(group, lane), name="coalescing")] = loop.time()
         return await answered
+
+    def _are_slow(self, rounds: dict[asyncio.Task[None], float], now: float) -> bool:
+        """Return whether fewer rounds count than may be under way."""
+        return sum(now - SLOW_SECONDS < begun for begun in rounds.values()) < self._most_rounds
 
     async def _answer(self, group: Group, lane: _Lane[Key, Answer]) -> None:
         """Go round after round until nobody waits any more."""
@@ -72,29 +79,34 @@ class Coalescing(Generic[Group, Key, Answer]):
             while lane.waiting:
                 lane.rounds[task] = loop.time()
                 keys = list(islice(lane.waiting, self._most_keys))
-                await self._round(group, {key: lane.waiting.pop(key) for key in keys})
+                await self._round(group, [(key, lane.waiting.pop(key)) for key in keys])
         finally:
             del lane.rounds[task]
             if not lane.rounds:
                 del self._lanes[group]
 
-    async def _round(self, group: Group, askers: dict[Key, list[asyncio.Future[Answer]]]) -> None:
-        asked = [key for key, of_key in askers.items() if _unanswered(of_key)]
+    async def _round(self, group: Group, waiting: list[tuple[Key, list[asyncio.Future[Answer]]]]) -> None:
+        """Answer those who have not been cancelled."""
+        asked = [(key, there) for key, askers in waiting if (there := _unanswered(askers))]
         try:
-            answers = dict(zip(asked, await self._ask(group, asked) if asked else (), strict=True))
+            answers = await self._ask(group, [key for key, _ in asked]) if asked else ()
+            told = list(zip(asked, answers, strict=True))
         except asyncio.CancelledError:
-            for answered in _unanswered(chain(*askers.values())):
-                answered.cancel()
+            for _, askers in asked:
+                for answered in askers:
+                    answered.cancel()
             raise
         except Exception as error:  # noqa: BLE001  # it is raised where the question was asked
-            for answered in _unanswered(chain(*askers.values())):
-                answered.set_exception(error)
+            for _, askers in asked:
+                for answered in _unanswered(askers):
+                    answered.set_exception(error)
             return
-        for key, answer in answers.items():
-            for answered in _unanswered(askers[key]):
-                answered.set_result(answer)
+        for (_, askers), answer in told:
+            for answered in askers:
+                if not answered.done():
+                    answered.set_result(answer)
 
 
-def _unanswered(askers: Iterable[asyncio.Future[Answer]]) -> list[asyncio.Future[Answer]]:
+def _unanswered(askers: list[asyncio.Future[Answer]]) -> list[asyncio.Future[Answer]]:
     """Return who still waits: the others were cancelled."""
     return [answered for answered in askers if not answered.done()]

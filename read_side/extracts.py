@@ -32,7 +32,7 @@ class Extracts:
         asked = asked if asked.now is not None else await self._snapshots.pin(asked)
         params = {"limit": part.size + 1, "after": _after(part)}
         found = await self._snapshots.fetch("read/list_versions", params, asked, prepare=False)
-        items = [VersionRow(*row) for row in found.rows if row[0] is not None]
+        items = [VersionRow(*row) for row in found.behind if row[0] is not None]
         return Found(
             position=found.position,
             as_of=found.as_of,
@@ -52,7 +52,7 @@ class Extracts:
         found = await self._snapshots.fetch("read/list_log", params, replace(asked, known=LATEST), prepare=False)
         if until is not None and until > found.position:
             raise invalid("position", f"The log ends at position {found.position}.", "beyond")
-        items = [LoggedEvent(*row) for row in found.rows if row[0] is not None]
+        items = [LoggedEvent(*row) for row in found.behind if row[0] is not None]
         position = found.position if until is None else until
         return Found(position=position, as_of=found.as_of, items=items, now=found.as_of, key=_by_position)
 

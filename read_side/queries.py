@@ -71,7 +71,7 @@ class ReadModel:
         else:
             name = "read/get_entity" if asked.as_of is None else "read/get_entity_as_of"
         found = await self._snapshots.fetch(name, {"uid": uid}, asked)
-        now, event_id, due, retired_at, starts_at = found.rows[0][:5]
+        now, event_id, due, retired_at, starts_at = found.first[:5]
         if retired_at is not None:
             raise _warned(Retired(uid, retired_at), found)
         if starts_at is not None:
@@ -80,7 +80,7 @@ class ReadModel:
         if not items:
             raise _warned(Unknown("entity"), found)
         etag = None if event_id is None else f'"{event_id}.{due}"'
-        return replace(_found(found, items, None), etag=etag)
+        return _found(found, items, None, etag=etag)
 
     async def entities(self, filters: Filters, part: Slice, asked: Asked) -> Found[EntityOut]:
         """Return a page of what exists now, or did at an instant. Raises Invalid for an unknown or inactive type."""
@@ -97,10 +97,10 @@ class ReadModel:
         asked = await self._pinned(asked) if part.keyed else asked
         params = {"uid": uid, **chronicle.params(), **part.params()}
         found = await self._snapshots.fetch("read/list_history", params, asked)
-        now, count, is_known = found.rows[0][:3]
+        now, count, is_known = found.first[:3]
         if not is_known:
             raise _warned(Unknown("entity"), found)
-        items = shaped.versions(uid, now, found.position, (row[3:] for row in found.rows[1:]))
+        items = shaped.versions(uid, now, found.position, found.rows[1:])
         return _found(found, items, count, asked.now, shaped.version_key)
 
     async def scheduled(self, uid: UUID | None, part: Slice, asked: Asked) -> Found[ScheduledOut]:
@@ -109,8 +109,8 @@ class ReadModel:
         most = part.size + 2 if part.keyed else part.page * part.size + 1  # every instant has a change at least
         params = {"uid": uid, "most": most, **part.params()}
         found = await self._snapshots.fetch("read/list_scheduled", params, asked, prepare=False)
-        count = found.rows[0][0]
-        items = shaped.scheduled(part, found.position, (row[1:] for row in found.rows))
+        count = found.first[0]
+        items = shaped.scheduled(part, found.position, (row[1:] for row in found.behind))
         return _found(found, items, count, asked.now, shaped.scheduled_key)
 
     async def diff(self, window: Window, part: Slice, asked: Asked) -> Found[EntityDiff]:
@@ -123,9 +123,9 @@ class ReadModel:
         is_of_one = window.entity_uid is not None
         name = "read/diff_entity" if is_of_one else "read/diff_entities"
         found = await self._snapshots.fetch(name, params, asked, prepare=is_of_one)
-        count = found.rows[0][0]
+        count = found.first[0]
         points = window.points(found.as_of, known_from, found.position)
-        items = shaped.differences(window.mode, points, (row[1:] for row in found.rows))
+        items = shaped.differences(window.mode, points, (row[1:] for row in found.behind))
         if is_of_one:
             count = len(items) if part.counted else None
             items = items if part.page == 1 and part.after is None else []
@@ -143,28 +143,28 @@ class ReadModel:
         asked = await self._pinned(asked) if part.keyed else asked
         params = {**keys.params(), **part.params()}
         found = await self._snapshots.fetch("read/list_external_keys", params, asked, prepare=False)
-        count = found.rows[0][0]
-        items = shaped.external_keys(row[1:] for row in found.rows)
+        count = found.first[0]
+        items = shaped.external_keys(row[1:] for row in found.behind)
         return _found(found, items, count, asked.now, shaped.external_key_key)
 
     async def types(self, kind: Literal["entity", "detail"], part: Slice, asked: Asked) -> Found[TypeOut]:
         """Return a page of the entity types or the detail types, by code: as they are now, even where it is pinned."""
         name = "read/list_entity_types" if kind == "entity" else "read/list_detail_types"
         found = await self._snapshots.fetch(name, part.params(), replace(asked, known=LATEST))
-        count = found.rows[0][0]
-        items = shaped.types(row[1:] for row in found.rows)
+        count = found.first[0]
+        items = shaped.types(row[1:] for row in found.behind)
         return _found(found, items, count, found.as_of, shaped.type_key)
 
     async def parked(self, part: Slice, asked: Asked) -> Found[ParkedOut]:
         """Return a page of the streams that are parked, each by its first event: as it is now, even where pinned."""
         found = await self._snapshots.fetch("read/list_parked", part.params(), replace(asked, known=LATEST))
-        items = [shaped.parked(row[1:]) for row in found.rows if row[1] is not None]
-        return _found(found, items, found.rows[0][0], found.as_of, shaped.parked_key)
+        items = [shaped.parked(row[1:]) for row in found.behind if row[1] is not None]
+        return _found(found, items, found.first[0], found.as_of, shaped.parked_key)
 
     async def parked_event(self, position: int, asked: Asked) -> Found[ParkedEventOut]:
         """Return an event that is parked, as it is stored. Raises Unknown for one that is not."""
         found = await self._snapshots.fetch("read/get_parked", {"at": position}, replace(asked, known=LATEST))
-        items = [shaped.parked_event(row) for row in found.rows if row[0] is not None]
+        items = [shaped.parked_event(row) for row in found.behind if row[0] is not None]
         if not items:
             raise Unknown("parked event")
         return _found(found, items, None)
@@ -189,20 +189,20 @@ def _list(filters: Filters, part: Slice, asked: Asked) -> str:
 
 def _listed(snapshot: Snapshot, name: str, filters: Filters, asked: Asked) -> Found[EntityOut]:
     """Return the page in what that statement found. Raises Invalid for a filter that it refused."""
-    now, count, refused = snapshot.rows[0][:3]
+    now, count, refused = snapshot.first[:3]
     if refused is not None:
         active = " that is active" if refused == "type" else ""
         raise _warned(invalid(refused, f"There is no such type{active}.", "unknown_type"), snapshot)
     if name in TOGETHER:
         items = shaped.listed(now, snapshot.rows)
     else:
-        items = shaped.entities(now, (row[3:] for row in snapshot.rows))
+        items = shaped.entities(now, (row[3:] for row in snapshot.behind))
     return _found(snapshot, items, count, asked.now, shaped.ENTITY_KEYS[filters.order])
 
 
 def _audited(snapshot: Snapshot, asked: Asked) -> Found[AuditOut]:
-    items = shaped.audit_entries(row[1:] for row in snapshot.rows)
-    return _found(snapshot, items, snapshot.rows[0][0], asked.now, shaped.audit_key)
+    items = shaped.audit_entries(row[1:] for row in snapshot.behind)
+    return _found(snapshot, items, snapshot.first[0], asked.now, shaped.audit_key)
 
 
 def _found(
@@ -211,12 +211,14 @@ def _found(
     count: int | None,
     now: datetime | None = None,
     key: Callable[[Any], Key] | None = None,
+    etag: str | None = None,
 ) -> Found[Item]:
     return Found(
         position=snapshot.position,
         as_of=snapshot.as_of,
         items=items,
         count=count,
+        etag=etag,
         warning=snapshot.parked.warning,
         now=now,
         key=key,

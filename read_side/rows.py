@@ -58,10 +58,11 @@ def listed(now: datetime, rows: Iterable[Row]) -> list[EntityOut]:
     """Return the entities in the last columns of rows, each with the details in rows after it: these have a code."""
     found: list[EntityOut] = []
     details: list[DetailOut] = []
-    for *_, code, id_, uid, value, kind, valid_from, valid_to, digest in rows:
+    for row in rows:
+        code, id_, uid, value, kind, valid_from, valid_to, digest = row[-8:]
         if id_ is None:
             continue
-        is_current = holds(now, valid_from, valid_to)
+        is_current = valid_from <= now and (valid_to is None or now < valid_to)  # `holds`, without a call a row
         if code is None:
             details = []
             found.append(EntityOut(id_, uid, value, kind, valid_from, valid_to, is_current, digest, details))
@@ -84,19 +85,19 @@ def versions(uid: UUID, now: datetime, known: int, rows: Iterable[Row]) -> list[
     page: list[Row] = []
     belief: dict[tuple[str, datetime], list[Span]] = {}
     causes: dict[int, Cause] = {}
-    for kind, *row in rows:
+    for row in rows:
+        kind, code, digest, valid_from, valid_to, position, ended, superseded = row[-16:-8]
         if kind == "event":
-            causes[row[4]] = Cause(*row[11:15])
+            causes[position] = Cause(*row[-4:])
         elif kind == "belief":
-            code, digest, valid_from, valid_to, position, ended, superseded, *_ = row
-            told = Told(valid_from, valid_to, position, ended, superseded)
+            span = Span(code, digest, Told(valid_from, valid_to, position, ended, superseded))
             for instant in (valid_from, valid_to):
-                belief.setdefault((code, instant), []).append(Span(code, digest, told))
+                belief.setdefault((code, instant), []).append(span)
         else:
-            page.append((kind, *row))
+            page.append(row[-16:-4])
     found = []
-    for kind, code, digest, valid_from, valid_to, position, _, superseded, created_at, updated_at, *row in page:
-        value, entity_type, *_ = row
+    for kind, code, digest, valid_from, valid_to, position, _, superseded, created_at, updated_at, *content in page:
+        value, entity_type = content
         believed_at = known if superseded is None else superseded - 1
         cause = causes[since(belief[code, valid_from], valid_from, digest, believed_at)]
         found.append(

@@ -45,8 +45,11 @@ class Parked(Struct, frozen=True):
         return f"events of {which} are parked since position {self.since}"
 
 
+NONE_PARKED = Parked(0, None, of_one=False)
+
+
 class Snapshot(Struct):
-    """The rows of one statement, at least one, without what is in front, and the point they were read at.
+    """The rows of one statement, at least one, and the point they were read at.
 
     In front of the first row the statement gives the position of the checkpoint, the instant, and what is parked; what
     was believed at an earlier position was asked for where `position` is less than that. Whoever asked the same at the
@@ -57,7 +60,18 @@ class Snapshot(Struct):
     as_of: datetime
     parked: Parked
     rows: list[Row]
+    """As the statement gives them."""
     _made: Any = None
+
+    @property
+    def first(self) -> Row:
+        """The first row, without what is in front."""
+        return self.rows[0][FRONT:]
+
+    @property
+    def behind(self) -> list[Row]:
+        """The rows, without what is in front."""
+        return [row[FRONT:] for row in self.rows]
 
     def once(self, make: Callable[[], Made]) -> Made:
         """Return what `make` makes of it, made by the first who calls this: all of them must make the same of it."""
@@ -85,7 +99,7 @@ class Snapshots:
 
         A statement whose best plan hangs on its parameters is not prepared: PostgreSQL then plans it for their values.
         """
-        known = await self.position_of(asked.known)
+        known = asked.known.position if asked.known.instant is None else await self.position_of(asked.known)
         params = {**params, "as_of": asked.as_of, "now": asked.now, "known": known}
         required = max(asked.min_position, known or 0)
         wanted = required if known is not None else max(required, asked.own_position)
@@ -94,9 +108,8 @@ class Snapshots:
             answer = await self._later(answer, name, params, required, wanted, prepare=prepare)
         if answer.made is None:
             position, as_of, (streams, since) = answer.rows[0][:FRONT]
-            parked = Parked(streams, since, of_one=params.get("uid") is not None)
-            rows = [row[FRONT:] for row in answer.rows]
-            answer.made = Snapshot(position if known is None else known, as_of, parked, rows)
+            parked = Parked(streams, since, of_one=params.get("uid") is not None) if streams else NONE_PARKED
+            answer.made = Snapshot(position if known is None else known, as_of, parked, answer.rows)
         snapshot: Snapshot = answer.made
         return snapshot
 

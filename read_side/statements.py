@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
+from db import arrays
+from db.arrays import Pack
 from db.coalescing import Coalescing
 from db.pool import once_more
 from db.queries import statement
@@ -33,6 +35,16 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
     "read/list_all_as_of": ("as_of", "limit", "offset", "counted"),
 }
 """The statements that answer many questions at once, and the parameters that these may differ in."""
+PACKS: Mapping[str, Pack] = {
+    "uid": arrays.uuids,
+    "as_of": arrays.instants,
+    "known": arrays.bigints,
+    "limit": arrays.bigints,
+    "offset": arrays.bigints,
+    "counted": arrays.booleans,
+    "type": arrays.texts,
+}
+"""How the values of such a parameter become an array."""
 
 
 class Answer(Struct):
@@ -62,16 +74,16 @@ class Statements:
 
     async def ask(self, name: str, params: Mapping[str, Any], *, prepare: bool) -> Answer:
         """Return what a statement finds for these parameters, at least one row; others may be given the same answer."""
-        several = TOGETHER.get(name, ())
-        same = tuple([(parameter, value) for parameter, value in params.items() if parameter not in several])
-        return await self._together(Group(name, prepare, same), tuple([params[parameter] for parameter in several]))
+        same = dict(params)
+        key = tuple([same.pop(parameter) for parameter in TOGETHER.get(name, ())])
+        return await self._together(Group(name, prepare, tuple(same.items())), key)
 
     async def _ask(self, group: Group, keys: Sequence[Row]) -> list[Answer]:
         several = TOGETHER.get(group.name)
         if several is None:
             return [Answer(await self._run(group, {}))]
-        arrays = [list(values) for values in zip(*keys, strict=True)]
-        rows = await self._run(group, dict(zip(several, arrays, strict=True)))
+        columns = zip(several, zip(*keys, strict=True), strict=True)
+        rows = await self._run(group, {parameter: PACKS[parameter](values) for parameter, values in columns})
         starts = [place for place, row in enumerate(rows) if row[0] is not None]
         return [Answer(rows[start:end]) for start, end in pairwise([*starts, len(rows)])]
 

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request, Response
 
 from read_side.api.cursors import page_by_key
-from shared.http.instants import show
 from shared.http.paging import page_of
+from shared.http.ready import JSON, Ready
 from shared.http.shapes import encode
 from shared.http.warning import warning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from datetime import datetime
 
     from read_side.queries import Found
     from read_side.questions import Slice
 
 IF_NONE_MATCH = "If-None-Match"
+IF_NONE_MATCH_NAME = IF_NONE_MATCH.lower().encode()
 HASH_CHARACTERS = 32
-CACHING = "private, no-cache"
+CACHING = b"cache-control", b"private, no-cache"
 """Whoever keeps an answer asks again before using it; the ETag makes that cheap."""
 
 
@@ -40,22 +42,33 @@ def page(request: Request, found: Found[Any], part: Slice) -> Response:
 
 
 def _answer(request: Request, found: Found[Any], body: bytes) -> Response:
-    return answer(request, body, found.position, found.etag, {"As-Of": show(found.as_of), **warning(found.warning)})
+    return answer(request, body, found.position, found.etag, found.as_of, found.warning)
 
 
 def answer(
-    request: Request, body: bytes, position: int, etag: str | None = None, more: Mapping[str, str] | None = None
+    request: Request,
+    body: bytes,
+    position: int,
+    etag: str | None = None,
+    as_of: datetime | None = None,
+    warned: str | None = None,
 ) -> Response:
     """Return a body that reflects a position, or 304 where the client has it; without an ETag its hash is one."""
-    etag = etag or f'"{sha256(body).hexdigest()[:HASH_CHARACTERS]}"'
-    request.state.position = position
-    headers = {"ETag": etag, "Position": str(position), "Cache-Control": CACHING, **(more or {})}
-    if has(request.headers.getlist(IF_NONE_MATCH), etag):
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="application/json")
+    scope = request.scope
+    scope["state"]["position"] = position
+    tag = etag.encode() if etag else b'"%b"' % sha256(body).hexdigest()[:HASH_CHARACTERS].encode()
+    headers = [(b"etag", tag), (b"position", b"%d" % position), CACHING]
+    if as_of is not None:
+        headers.append((b"as-of", encode(as_of.astimezone(UTC))[1:-1]))
+    if warned is not None:
+        headers += [(name.lower().encode(), text.encode()) for name, text in warning(warned).items()]
+    given = [value for name, value in scope["headers"] if name == IF_NONE_MATCH_NAME]
+    if given and has(given, tag):
+        return Ready(304, headers)
+    return Ready(200, headers, body, JSON)
 
 
-def has(if_none_match: list[str], etag: str) -> bool:
+def has(if_none_match: list[bytes], etag: bytes) -> bool:
     """Return whether the client holds the representation already: RFC 9110, 13.1.2, compared weakly."""
-    given = [tag.strip().removeprefix("W/") for line in if_none_match for tag in line.split(",")]
-    return etag in given or "*" in given
+    given = [tag.strip().removeprefix(b"W/") for line in if_none_match for tag in line.split(b",")]
+    return etag in given or b"*" in given

@@ -30,35 +30,39 @@ def install(app: FastAPI, routers: Iterable[tuple[str, APIRouter]], around: Call
         app.include_router(router, prefix=prefix)
         operations += [(prefix, route) for route in router.routes if isinstance(route, BareRoute)]
     problem.install(app)
-    app.middleware_stack = around(Front(operations, app.build_middleware_stack()))
+    app.middleware_stack = around(Front(app, operations, app.build_middleware_stack()))
 
 
 class Front:
     """Calls the endpoint of an operation, and `rest` for what is none: other paths, and methods that a path has not."""
 
-    def __init__(self, operations: Iterable[tuple[str, BareRoute]], rest: ASGIApp) -> None:
+    def __init__(self, app: FastAPI, operations: Iterable[tuple[str, BareRoute]], rest: ASGIApp) -> None:
+        self._app = app
         self._rest = rest
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
-        self._parameters: dict[str, tuple[int, str]] = {}
+        self._with_parameter: dict[tuple[str, str], tuple[Endpoint, str]] = {}
         self._places: list[int] = []
         for prefix, route in operations:
             self._add(prefix + route.path, route)
-        self._places = sorted({place for place, _ in self._parameters.values()})
+        self._places.sort()
 
     def _add(self, path: str, route: BareRoute) -> None:
         parts = path.split("/")
         named = [place for place, part in enumerate(parts) if part.startswith("{")]
-        if named:
-            (place,) = named  # no operation of ours has two parameters in its path
-            name = parts[place].strip("{}")
-            parts[place] = ANY
-            path = "/".join(parts)
-            self._parameters[path] = (place, name)
-        for method in route.methods or ():
-            self._endpoints[method, path] = route.endpoint
+        if not named:
+            self._endpoints |= {(method, path): route.endpoint for method in route.methods or ()}
+            return
+        (place,) = named  # no operation of ours has two parameters in its path
+        name = parts[place].strip("{}")
+        parts[place] = ANY
+        pattern = "/".join(parts)
+        self._with_parameter |= {(method, pattern): (route.endpoint, name) for method in route.methods or ()}
+        if place not in self._places:
+            self._places.append(place)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. What an endpoint raises is answered as a problem."""
+        scope["app"] = self._app
         endpoint = self._find(scope) if scope["type"] == "http" else None
         if endpoint is None:
             await self._rest(scope, receive, send)
@@ -73,16 +77,18 @@ class Front:
     def _find(self, scope: Scope) -> Endpoint | None:
         """Return the endpoint that a request is for, its parameter put into the scope."""
         method, path = scope["method"], scope["path"]
-        found = self._endpoints.get((method, path))
-        if found is not None and path not in self._parameters:
+        endpoint = self._endpoints.get((method, path))
+        if endpoint is not None:
             scope["path_params"] = {}
-            return found
+            return endpoint
         parts = path.split("/")
         for place in self._places:
-            if place < len(parts) and parts[place]:
-                pattern = "/".join([*parts[:place], ANY, *parts[place + 1 :]])
-                found = self._endpoints.get((method, pattern))
-                if found is not None and pattern in self._parameters:
-                    scope["path_params"] = {self._parameters[pattern][1]: parts[place]}
-                    return found
+            if place < len(parts) and (given := parts[place]):
+                parts[place] = ANY
+                found = self._with_parameter.get((method, "/".join(parts)))
+                if found is not None:
+                    endpoint, name = found
+                    scope["path_params"] = {name: given}
+                    return endpoint
+                parts[place] = given
         return None

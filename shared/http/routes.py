@@ -43,19 +43,22 @@ def negotiated(endpoint: Endpoint, media: Sequence[str]) -> Endpoint:
     Where there are several, the parameter `format` names one by its subtype, whatever Accept says. Who takes none of
     them gets 406.
     """
+    media, several = tuple(media), len(media) > 1
 
     @wraps(endpoint)
     async def handle(request: Request) -> Response:
-        asked = request.query_params.get("format") if len(media) > 1 and request.scope["query_string"] else None
-        named = next((name for name in media if asked == name.partition("/")[2]), None)
-        accept = b",".join([value for name, value in request.scope["headers"] if name == b"accept"])
-        chosen = named or takes(accept.decode("latin-1") or None, media)
+        scope, named = request.scope, None
+        if several and scope["query_string"]:
+            asked = request.query_params.get("format")
+            named = next((name for name in media if asked == name.partition("/")[2]), None)
+        accept = [value for name, value in scope["headers"] if name == b"accept"]
+        chosen = named or takes(b",".join(accept).decode("latin-1") or None if accept else None, media)
         if chosen is None:
             raise HTTPException(406, f"What is here is {' or '.join(media)}.")
-        request.state.media = chosen
+        scope["state"]["media"] = chosen
         response = await endpoint(request)
-        if len(media) > 1:
-            response.headers.add_vary_header("Accept")
+        if several:
+            response.raw_headers.append((b"vary", b"Accept"))
         return response
 
     return handle
