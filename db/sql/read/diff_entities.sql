@@ -46,10 +46,11 @@ WITH moment AS MATERIALIZED (
     SELECT CASE WHEN %(mode)s::text <> 'knowledge' AND %(known_from)s::bigint IS NULL
                      AND turns * turns > 10 * entities * (%(limit)s::bigint + %(offset)s::bigint)
                 THEN greatest(5 * entities / turns, 1) * (%(limit)s::bigint + %(offset)s::bigint) ELSE 0 END::bigint AS most
-    FROM (SELECT sum(greatest(turns, abs(net)))::float8 AS turns FROM count_mark
-          WHERE entity_type = '' AND upto > %(from)s::timestamptz AND upto <= %(to)s::timestamptz) m,
+    FROM (SELECT sum(greatest(turns, abs(net)))
+                 * (SELECT least(known_to::float8 / greatest(position, 1), 1) FROM moment) AS turns
+          FROM count_mark WHERE entity_type = '' AND upto > %(from)s::timestamptz AND upto <= %(to)s::timestamptz) m,
          (SELECT greatest(reltuples, 0)::float8 AS entities FROM pg_class WHERE oid = 'entity_head'::regclass) c
-), near AS MATERIALIZED (
+), near AS MATERIALIZED (  -- with a row that begins or ends in the window
     SELECT h.entity_uid
     FROM (
         SELECT entity_uid FROM entity_head
@@ -60,30 +61,37 @@ WITH moment AS MATERIALIZED (
         LIMIT (SELECT most FROM crowd)
     ) h
     WHERE EXISTS (
-              SELECT FROM entity_version v
-              WHERE v.entity_uid = h.entity_uid
-                AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
-                     OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz)
-              OFFSET 0) -- one look-up an entity
+          SELECT FROM entity_version v
+          WHERE v.entity_uid = h.entity_uid
+            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
+                 AND (%(known)s::bigint IS NULL OR v.recorded_from_position <= %(known)s::bigint)
+                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
+                 AND (%(known)s::bigint IS NULL OR v.valid_to_known_position <= %(known)s::bigint))
+          OFFSET 0) -- one look-up an entity
        OR EXISTS (
-              SELECT FROM entity_detail_version v
-              WHERE v.entity_uid = h.entity_uid
-                AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
-                     OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz)
-              OFFSET 0)
-       OR (%(known)s::bigint IS NOT NULL AND (
-              EXISTS (
-                  SELECT FROM entity_version_superseded v
-                  WHERE v.entity_uid = h.entity_uid
-                    AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
-                         OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz)
-                  OFFSET 0)
-           OR EXISTS (
-                  SELECT FROM entity_detail_version_superseded v
-                  WHERE v.entity_uid = h.entity_uid
-                    AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
-                         OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz)
-                  OFFSET 0)))
+          SELECT FROM entity_detail_version v
+          WHERE v.entity_uid = h.entity_uid
+            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
+                 AND (%(known)s::bigint IS NULL OR v.recorded_from_position <= %(known)s::bigint)
+                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
+                 AND (%(known)s::bigint IS NULL OR v.valid_to_known_position <= %(known)s::bigint))
+          OFFSET 0)
+       OR EXISTS (
+          SELECT FROM entity_version_superseded v
+          WHERE v.entity_uid = h.entity_uid
+            AND v.recorded_from_position <= %(known)s::bigint AND v.recorded_to_position > %(known)s::bigint
+            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
+                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
+                 AND v.valid_to_known_position <= %(known)s::bigint)
+          OFFSET 0)
+       OR EXISTS (
+          SELECT FROM entity_detail_version_superseded v
+          WHERE v.entity_uid = h.entity_uid
+            AND v.recorded_from_position <= %(known)s::bigint AND v.recorded_to_position > %(known)s::bigint
+            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
+                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
+                 AND v.valid_to_known_position <= %(known)s::bigint)
+          OFFSET 0)
     LIMIT %(limit)s::bigint + %(offset)s::bigint
 ), last AS MATERIALIZED (
     SELECT entity_uid FROM near OFFSET %(limit)s::bigint + %(offset)s::bigint - 1

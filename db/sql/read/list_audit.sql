@@ -8,11 +8,11 @@ WITH found AS NOT MATERIALIZED (
       AND (%(operation)s::text IS NULL OR operation = %(operation)s::text)
       AND (%(request_id)s::text IS NULL OR request_id = %(request_id)s::text)
       AND (%(from)s::timestamptz IS NULL OR audit_id >= (
-          SELECT e.position * 65536 FROM audit_entry e WHERE e.recorded_at >= %(from)s::timestamptz
-          ORDER BY e.recorded_at, e.position LIMIT 1))
+          SELECT e.audit_id FROM audit_entry e WHERE e.recorded_at >= %(from)s::timestamptz
+          ORDER BY e.recorded_at, e.audit_id LIMIT 1))
       AND (%(to)s::timestamptz IS NULL OR audit_id < coalesce((
-          SELECT e.position * 65536 FROM audit_entry e WHERE e.recorded_at >= %(to)s::timestamptz
-          ORDER BY e.recorded_at, e.position LIMIT 1), 9223372036854775807))
+          SELECT e.audit_id FROM audit_entry e WHERE e.recorded_at >= %(to)s::timestamptz
+          ORDER BY e.recorded_at, e.audit_id LIMIT 1), 9223372036854775807))
       AND (%(known)s::bigint IS NULL OR audit_id < (SELECT least(%(known)s::bigint, position) + 1 FROM checkpoint
                                                     WHERE name = 'read_model') * 65536)
 ), page AS (
