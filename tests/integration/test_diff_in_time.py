@@ -42,6 +42,11 @@ SELECT n, gen_random_uuid(), 'a-stream', n, 'Any', 1, at, NULL, at, '{}', '', ''
 FROM generate_series(1, %s) n, LATERAL (SELECT timestamptz '2023-12-31Z' + n * interval '1 day' AS at) t
 """
 """A log whose event n was recorded on day n, as those of the worlds were: instants of knowledge stand for positions."""
+CROWD = """
+INSERT INTO read_model.count_mark SELECT '', timestamptz '2024-01-01Z' + n * interval '1 day', 0, 50
+FROM generate_series(0, 60) n ON CONFLICT (entity_type, upto) DO UPDATE SET turns = 50
+"""
+"""Marks that tell of many changes each day: a page looks first at the entities that come next."""
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +134,27 @@ def test_without_any_knowledge_asked_for_a_diff_is_that_of_the_latest(site: Site
             assert everything(client, mode=mode, **window) == expected(
                 spans, mode, Points(day(start), day(end), latest, latest)
             )
+
+
+@EXAMPLES
+@given(world=worlds(), seed=st.integers(0, 10**6))
+def test_it_is_the_same_where_so_many_change_that_a_page_is_soon_full(site: Site, world: World, seed: int) -> None:
+    connection, client = site
+    write(connection, world)
+    connection.execute(CROWD)
+    connection.execute("ANALYZE read_model.entity_head")
+    spans, latest = {of: spans_of(life) for of, life in world.items()}, head(world)
+    chance = random.Random(seed)  # noqa: S311  # it chooses examples
+    for mode in ("net", "changes"):
+        for _ in range(5):
+            (start, end), known = between(chance, DAYS + 3), chance.randint(1, latest)
+            window = {"from": show(day(start)), "to": show(day(end)), "mode": mode}
+            whole = expected(spans, mode, Points(day(start), day(end), latest, latest))
+            earlier = expected(spans, mode, Points(day(start), day(end), known, known))
+            assert everything(client, **window, page_size=1) == whole
+            assert everything(client, **window, page_size=1, count="none") == whole
+            assert everything(client, **window, page_size=1, cursor="*") == whole
+            assert everything(client, **window, page_size=1, position=known) == earlier
 
 
 @pytest.fixture

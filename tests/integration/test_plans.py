@@ -27,6 +27,9 @@ LATELY = {"as_of": THEN, "known": EVENTS - 100}
 COUNTED, BY_NAME, BY_UID = {"counted": True}, {"order": "display_name"}, {"order": "entity_uid"}
 RARE, COMMON = {"pattern": "%stone 4321%"}, {"pattern": "%kowalski%"}
 FAR = {"offset": 9990}
+RECORDED = datetime(2024, 1, 1, 0, 1, tzinfo=UTC)
+SECOND = {"from": RECORDED, "to": RECORDED + timedelta(seconds=1)}
+"""A second in which a thousand of the events were recorded, early in the log."""
 AFTER = {"after_instant": datetime(2019, 1, 1, tzinfo=UTC), "after_uid": UUID(int=2**127), "after_text": "nora"}
 
 
@@ -82,6 +85,12 @@ HOT = [
     Asked("diff_entities", window(30), "entity_detail_version_starts", 900),
     Asked("diff_entities", window(365), "entity_head_pkey", 2500),
     Asked("diff_entities", {**window(365), "mode": "changes"}, "entity_head_pkey", 2500),
+    Asked("diff_entities", {**window(365), "known": EVENTS}, "entity_head_pkey", 2500),
+    Asked("diff_entities", {**window(30), **COUNTED}, "entity_version_as_of", 12_000),
+    Asked("diff_entities", {**window(365), **COUNTED}, "entity_version_as_of", 90_000),
+    Asked("list_audit", SECOND, "audit_entry_by_time", 60),
+    Asked("list_audit", {**SECOND, **COUNTED}, "audit_entry_pkey", 150),
+    Asked("list_audit", {**SECOND, "actor": "user_7"}, "audit_entry_by_actor", 60),
     Asked("list_scheduled", {}, "entity_version_starts", 100),
     # PostgreSQL 15 looks through all versions for a count, though not through all details; later ones touch 31
     Asked("list_scheduled", {**COUNTED, "now": NOW, "known": EVENTS}, "entity_detail_version_ends", 6000),

@@ -2,12 +2,14 @@
 -- made and ended them; for ReadModel.diff. It is planned anew for each question. Backwards it is the page before a key.
 --
 -- Candidates have a row that begins or ends in the window of valid time, or an audit entry in that of positions: the
--- cost follows the changes. Where these are many, nobody counts, and one in twenty of the entities that come next has some, a
--- page needs few of them: then all entities are looked at in their order, until it is full. Those that do differ are told
--- by content, one condition a mode:
+-- cost follows the changes. Where there are many in a window of valid time (the marks tell about how many), a page needs few
+-- of them: then those near its key are looked at in their order, and all candidates only where these do not fill it.
+-- Those that do differ are told by content, one condition a mode:
 -- net:       what was believed at both points;
 -- changes:   rows that begin or end in the window, or what began to be believed of its start against what ceased to be;
 -- knowledge: what was believed of the window at both positions.
+-- How many differ in a window of valid time is told by sets: whatever only has rows that begin, or only such that end,
+-- differs; of the others what stood at its two ends is compared.
 WITH moment AS MATERIALIZED (
     SELECT position, instant AS as_of,
            coalesce(%(from)s::timestamptz, instant) AS start,
@@ -40,52 +42,84 @@ WITH moment AS MATERIALIZED (
     UNION
     SELECT entity_uid FROM entity_detail_version_superseded
     WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz AND %(known)s::bigint IS NOT NULL
-), crowd AS MATERIALIZED (
-    SELECT NOT %(counted)s::boolean AND %(mode)s::text <> 'knowledge' AND (
-        SELECT count(*) FROM (
-            (SELECT FROM entity_version WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz)
-            UNION ALL
-            (SELECT FROM entity_detail_version
-             WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz)
-            LIMIT 20001
-        ) changes
-    ) > 20000 AND (
-        SELECT count(*) FROM (
-            SELECT entity_uid FROM entity_head
-            WHERE %(after_uid)s::uuid IS NULL
-               OR CASE WHEN %(backward)s::boolean THEN entity_uid < %(after_uid)s::uuid
-                       ELSE entity_uid > %(after_uid)s::uuid END
-            ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-                     CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
-            LIMIT 1000
-        ) near
-        WHERE EXISTS (
-            SELECT FROM entity_version v
-            WHERE v.entity_uid = near.entity_uid
-              AND v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
-        )
-    ) > 50 AS is_dense
+), crowd AS MATERIALIZED (  -- how many entities are looked at in their order, at most: many changes soon fill a page
+    SELECT CASE WHEN %(mode)s::text <> 'knowledge' AND %(known_from)s::bigint IS NULL
+                     AND turns * turns > 10 * entities * (%(limit)s::bigint + %(offset)s::bigint)
+                THEN greatest(5 * entities / turns, 1) * (%(limit)s::bigint + %(offset)s::bigint) ELSE 0 END::bigint AS most
+    FROM (SELECT sum(greatest(turns, abs(net)))
+                 * (SELECT least(known_to::float8 / greatest(position, 1), 1) FROM moment) AS turns
+          FROM count_mark WHERE entity_type = '' AND upto > %(from)s::timestamptz AND upto <= %(to)s::timestamptz) m,
+         (SELECT greatest(reltuples, 0)::float8 AS entities FROM pg_class WHERE oid = 'entity_head'::regclass) c
+), near AS MATERIALIZED (  -- with a row that begins or ends in the window
+    SELECT h.entity_uid
+    FROM (
+        SELECT entity_uid FROM entity_head
+        WHERE %(after_uid)s::uuid IS NULL
+           OR CASE WHEN %(backward)s::boolean THEN entity_uid < %(after_uid)s::uuid ELSE entity_uid > %(after_uid)s::uuid END
+        ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
+                 CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
+        LIMIT (SELECT most FROM crowd)
+    ) h
+    WHERE EXISTS (
+          SELECT FROM entity_version v
+          WHERE v.entity_uid = h.entity_uid
+            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
+                 AND (%(known)s::bigint IS NULL OR v.recorded_from_position <= %(known)s::bigint)
+                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
+                 AND (%(known)s::bigint IS NULL OR v.valid_to_known_position <= %(known)s::bigint))
+          OFFSET 0) -- one look-up an entity
+       OR EXISTS (
+          SELECT FROM entity_detail_version v
+          WHERE v.entity_uid = h.entity_uid
+            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
+                 AND (%(known)s::bigint IS NULL OR v.recorded_from_position <= %(known)s::bigint)
+                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
+                 AND (%(known)s::bigint IS NULL OR v.valid_to_known_position <= %(known)s::bigint))
+          OFFSET 0)
+       OR EXISTS (
+          SELECT FROM entity_version_superseded v
+          WHERE v.entity_uid = h.entity_uid
+            AND v.recorded_from_position <= %(known)s::bigint AND v.recorded_to_position > %(known)s::bigint
+            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
+                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
+                 AND v.valid_to_known_position <= %(known)s::bigint)
+          OFFSET 0)
+       OR EXISTS (
+          SELECT FROM entity_detail_version_superseded v
+          WHERE v.entity_uid = h.entity_uid
+            AND v.recorded_from_position <= %(known)s::bigint AND v.recorded_to_position > %(known)s::bigint
+            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
+                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
+                 AND v.valid_to_known_position <= %(known)s::bigint)
+          OFFSET 0)
+    LIMIT %(limit)s::bigint + %(offset)s::bigint
+), last AS MATERIALIZED (
+    SELECT entity_uid FROM near OFFSET %(limit)s::bigint + %(offset)s::bigint - 1
 ), candidate AS (
     SELECT entity_uid FROM turned WHERE %(mode)s::text <> 'knowledge'
     UNION
     SELECT entity_uid FROM audit_entry
     WHERE audit_id >= %(first_entry)s::bigint AND audit_id < %(end_of_entries)s::bigint
-), differing AS MATERIALIZED (  -- in order: where nobody counts them, no more are looked at than the page takes
+), differing AS MATERIALIZED (  -- in order, one branch after the other: no more are looked at than the page takes
     SELECT o.entity_uid
     FROM (
-        (SELECT entity_uid FROM candidate WHERE NOT (SELECT is_dense FROM crowd)
+        (SELECT entity_uid FROM near WHERE EXISTS (SELECT FROM last))
+        UNION ALL
+        (SELECT entity_uid FROM entity_head  -- should one of those near not differ in the end
+         WHERE CASE WHEN %(backward)s::boolean THEN entity_uid < (SELECT entity_uid FROM last)
+                    ELSE entity_uid > (SELECT entity_uid FROM last) END
          ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
                   CASE WHEN %(backward)s::boolean THEN entity_uid END DESC)
         UNION ALL
-        (SELECT entity_uid FROM entity_head WHERE (SELECT is_dense FROM crowd)
+        (SELECT entity_uid FROM candidate WHERE NOT EXISTS (SELECT FROM last)
          ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
                   CASE WHEN %(backward)s::boolean THEN entity_uid END DESC)
     ) o
-    WHERE (%(counted)s::boolean OR %(after_uid)s::uuid IS NULL
+    WHERE ((%(counted)s::boolean AND %(known_from)s::bigint IS NOT NULL)
+           OR %(after_uid)s::uuid IS NULL
            OR CASE WHEN %(backward)s::boolean THEN entity_uid < %(after_uid)s::uuid
                    ELSE entity_uid > %(after_uid)s::uuid END)
-      AND ((%(mode)s::text = 'changes' AND %(known)s::bigint IS NULL  -- a candidate by rows of today has a step in them
-            AND NOT (SELECT is_dense FROM crowd))
+      AND ((%(mode)s::text = 'changes' AND %(known)s::bigint IS NULL) -- a candidate by rows of today has a step in them
         OR (SELECT CASE %(mode)s::text
                WHEN 'net' THEN
                    array_agg(r.hashdiff ORDER BY r.hashdiff) FILTER (
@@ -136,9 +170,8 @@ WITH moment AS MATERIALIZED (
                WHERE r.recorded_from_position <= m.known_to AND r.valid_from <= m.until
                  AND (r.valid_to IS NULL OR r.valid_to > m.start OR r.valid_to_known_position > m.known_from)
            ) r))
-    ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-             CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
-    LIMIT CASE WHEN NOT %(counted)s::boolean THEN %(limit)s::bigint + %(offset)s::bigint END
+    LIMIT CASE WHEN NOT %(counted)s::boolean OR %(known_from)s::bigint IS NULL
+               THEN %(limit)s::bigint + %(offset)s::bigint END
 ), page AS (
     SELECT entity_uid FROM differing
     WHERE %(after_uid)s::uuid IS NULL
@@ -157,7 +190,65 @@ WITH moment AS MATERIALIZED (
 SELECT m.position, m.as_of,
        (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
         WHERE (%(known)s::bigint IS NULL OR position <= %(known)s::bigint)) AS parked,
-       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM differing) END AS count, found.*
+       CASE WHEN NOT %(counted)s::boolean THEN NULL
+            WHEN %(known_from)s::bigint IS NOT NULL THEN (SELECT count(*) FROM differing)
+            ELSE (
+                SELECT count(*)
+                FROM (
+                    SELECT entity_uid, bool_or(is_end) AND NOT bool_and(is_end) AS is_both
+                    FROM (
+                        SELECT entity_uid, false AS is_end FROM entity_version
+                        WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz
+                          AND (%(known)s::bigint IS NULL OR recorded_from_position <= %(known)s::bigint)
+                        UNION ALL
+                        SELECT entity_uid, true FROM entity_version
+                        WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz
+                          AND (%(known)s::bigint IS NULL OR valid_to_known_position <= %(known)s::bigint)
+                        UNION ALL
+                        SELECT entity_uid, false FROM entity_detail_version
+                        WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz
+                          AND (%(known)s::bigint IS NULL OR recorded_from_position <= %(known)s::bigint)
+                        UNION ALL
+                        SELECT entity_uid, true FROM entity_detail_version
+                        WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz
+                          AND (%(known)s::bigint IS NULL OR valid_to_known_position <= %(known)s::bigint)
+                        UNION ALL
+                        SELECT entity_uid, false FROM entity_version_superseded
+                        WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz
+                          AND recorded_from_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
+                        UNION ALL
+                        SELECT entity_uid, true FROM entity_version_superseded
+                        WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz
+                          AND valid_to_known_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
+                        UNION ALL
+                        SELECT entity_uid, false FROM entity_detail_version_superseded
+                        WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz
+                          AND recorded_from_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
+                        UNION ALL
+                        SELECT entity_uid, true FROM entity_detail_version_superseded
+                        WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz
+                          AND valid_to_known_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
+                    ) t
+                    GROUP BY entity_uid ORDER BY entity_uid OFFSET 0 -- in order: so the look-ups go along their indexes
+                ) c
+                WHERE NOT c.is_both OR %(mode)s::text = 'changes'
+                   OR (SELECT max(v.hashdiff) FILTER (
+                                  WHERE v.valid_from <= %(from)s::timestamptz
+                                    AND (v.valid_to IS NULL OR v.valid_to > %(from)s::timestamptz))
+                              IS DISTINCT FROM
+                              max(v.hashdiff) FILTER (
+                                  WHERE v.valid_to IS NULL OR v.valid_to > %(to)s::timestamptz)
+                       FROM entity_version_known(%(known)s::bigint) v
+                       WHERE v.entity_uid = c.entity_uid AND v.valid_from <= %(to)s::timestamptz)
+                   OR (SELECT array_agg(v.hashdiff ORDER BY v.detail_type) FILTER (
+                                  WHERE v.valid_from <= %(from)s::timestamptz
+                                    AND (v.valid_to IS NULL OR v.valid_to > %(from)s::timestamptz))
+                              IS DISTINCT FROM
+                              array_agg(v.hashdiff ORDER BY v.detail_type) FILTER (
+                                  WHERE v.valid_to IS NULL OR v.valid_to > %(to)s::timestamptz)
+                       FROM entity_detail_version_known(%(known)s::bigint) v
+                       WHERE v.entity_uid = c.entity_uid AND v.valid_from <= %(to)s::timestamptz)
+            ) END AS count, found.*
 FROM moment m
 LEFT JOIN (
     SELECT entity_uid, detail_type, value, entity_type, valid_from, valid_to,

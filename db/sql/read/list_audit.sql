@@ -1,14 +1,18 @@
 -- A page of the audit trail, newest first, up to a position where one is asked for; for ReadModel.audit. It is planned
--- anew for each question, so a filter that is NULL costs nothing and the others find their index. Backwards it is the
--- page before a key.
+-- anew for each question, so a filter that is NULL costs nothing and the others find their index. Events are recorded in
+-- the order of their positions, so what was recorded when is a range of entries. Backwards it is the page before a key.
 WITH found AS NOT MATERIALIZED (
     SELECT * FROM audit_entry
     WHERE (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
       AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)
       AND (%(operation)s::text IS NULL OR operation = %(operation)s::text)
       AND (%(request_id)s::text IS NULL OR request_id = %(request_id)s::text)
-      AND (%(from)s::timestamptz IS NULL OR recorded_at >= %(from)s::timestamptz)
-      AND (%(to)s::timestamptz IS NULL OR recorded_at < %(to)s::timestamptz)
+      AND (%(from)s::timestamptz IS NULL OR audit_id >= (
+          SELECT e.audit_id FROM audit_entry e WHERE e.recorded_at >= %(from)s::timestamptz
+          ORDER BY e.recorded_at, e.audit_id LIMIT 1))
+      AND (%(to)s::timestamptz IS NULL OR audit_id < coalesce((
+          SELECT e.audit_id FROM audit_entry e WHERE e.recorded_at >= %(to)s::timestamptz
+          ORDER BY e.recorded_at, e.audit_id LIMIT 1), 9223372036854775807))
       AND (%(known)s::bigint IS NULL OR audit_id < (SELECT least(%(known)s::bigint, position) + 1 FROM checkpoint
                                                     WHERE name = 'read_model') * 65536)
 ), page AS (
