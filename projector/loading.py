@@ -28,7 +28,7 @@ from shared.core.errors import CockpitError
 if TYPE_CHECKING:
     import psycopg
 
-PAGE_EVENTS = 4000
+PAGE_EVENTS = 2000
 PORTION_EVENTS = 4000
 """What is in memory: a page of the log and the next one, the rows of so many events, and those that are being copied; a
 longer stream is held as a whole."""
@@ -78,6 +78,7 @@ def _load(connection: psycopg.Connection[Any], share: Share, told: Callable[[int
             copying = thread.submit(_copy, connection, share.set_id, packed)
             counted.update({one.table: one.rows for one in packed})
             events += portion.events
+            del portion, packed  # else they would be there until the next ones are
         if copying is not None:
             copying.result()
             told(events)
