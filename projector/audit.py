@@ -66,15 +66,14 @@ def audit_entries(recorded: Recorded, changes: Sequence[Change]) -> list[AuditEn
 
 def _first_difference(changed: Sequence[Change]) -> tuple[Row | None, Row | None]:
     """Return the rows of a group before and after, valid at the first instant at which they do not say the same."""
-    match changed:  # what nearly every event does, without a look at every instant
-        case [Opened(row)]:
-            return None, row
-        case [Closed(row)]:
-            return row, None
-        case [Closed(row), Opened(opened)] if row.valid_to == opened.valid_from and row.hashdiff != opened.hashdiff:
+    change = changed[0]
+    if len(changed) == 1:  # what nearly every event does
+        return (None, change.row) if isinstance(change, Opened) else (change.row, None)
+    if len(changed) == 2 and isinstance(change, Closed) and isinstance(changed[1], Opened):  # noqa: PLR2004
+        row, opened = change.row, changed[1].row
+        if row.valid_to == opened.valid_from and row.hashdiff != opened.hashdiff:
             return row, opened
-        case _:
-            return _first_unequal(changed)
+    return _first_unequal(changed)
 
 
 def _first_unequal(changed: Sequence[Change]) -> tuple[Row | None, Row | None]:
@@ -101,8 +100,9 @@ def _entry(
     recorded: Recorded, uid: UUID, ordinal: int, code: str | None, before: Row | None, after: Row | None
 ) -> AuditEntry:
     old, new = _values(before), _values(after)
-    for name in [name for name in old if old[name] == new.get(name)]:
-        del old[name], new[name]
+    if old and new:
+        for name in [name for name in old if old[name] == new[name]]:
+            del old[name], new[name]
     return AuditEntry(
         audit_id=recorded.position * ROWS_PER_EVENT + ordinal,
         position=recorded.position,

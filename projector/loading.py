@@ -1,12 +1,17 @@
-"""Loading a set of tables: the log read page by page, whole streams folded, their rows copied in portions."""
+"""Loading a set of tables: the log read page by page, whole streams folded, their rows copied in portions.
+
+While the server copies, and reads on, the next streams are folded: none of the two waits for the other.
+"""
 
 from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -14,7 +19,7 @@ from psycopg import sql
 
 from db.queries import statement
 from projector.binary import encoded
-from projector.contents import Content, contents
+from projector.contents import KEYS, Content, contents
 from projector.replay import replay
 from projector.sets import NEXT
 from shared.core.codec import STREAM, VERSION, LogRow
@@ -23,9 +28,10 @@ from shared.core.errors import CockpitError
 if TYPE_CHECKING:
     import psycopg
 
-PAGE_EVENTS = 4000
+PAGE_EVENTS = 2000
 PORTION_EVENTS = 4000
-"""What is in memory: a page of the log, and the rows of so many events; a longer stream is held as a whole."""
+"""What is in memory: a page of the log and the next one, the rows of so many events, and those that are being copied; a
+longer stream is held as a whole."""
 LAST_VERSION = 2**31 - 1
 YOUNG_OBJECTS = 50_000
 
@@ -58,18 +64,24 @@ def load(connection: psycopg.Connection[Any], share: Share, told: Callable[[int]
 
 
 def _load(connection: psycopg.Connection[Any], share: Share, told: Callable[[int], None]) -> Counter[str]:
+    """Fold while a thread reads the next page, and copies the portion before."""
     counted: Counter[str] = Counter()
-    copier = _Copier(connection)
     events = 0
-    for portion in replay(pages(connection, share), PORTION_EVENTS):
-        with connection.transaction():
-            found = connection.execute(statement("projector/begin_portion"), {"set_id": share.set_id}).fetchone()
-            if found is None or not found[0]:
-                raise SetGone
-            for content in contents(portion.writes, share.clock):
-                counted[content.table] += copier.copy(content)
-        events += portion.events
-        told(events)
+    types = {table: _types_of(connection, table) for table in KEYS}
+    with ThreadPoolExecutor(1) as thread:
+        copying: Future[None] | None = None
+        for portion in replay(_ahead(thread, pages(connection, share)), PORTION_EVENTS):
+            packed = [_pack(content, types[content.table]) for content in contents(portion.writes, share.clock)]
+            if copying is not None:
+                copying.result()
+                told(events)  # may use the connection: no transaction is under way
+            copying = thread.submit(_copy, connection, share.set_id, packed)
+            counted.update({one.table: one.rows for one in packed})
+            events += portion.events
+            del portion, packed  # else they would be there until the next ones are
+        if copying is not None:
+            copying.result()
+            told(events)
     return counted
 
 
@@ -101,27 +113,48 @@ def pages(connection: psycopg.Connection[Any], share: Share) -> Iterator[LogRow]
         stream, version = rows[-1][STREAM], rows[-1][VERSION]
 
 
-class _Copier:
-    """Copies rows into the tables of the new set; what types their columns have it asks once."""
+def _ahead(thread: Executor, rows: Iterator[LogRow]) -> Iterator[LogRow]:
+    """Yield rows, of which a thread takes the next page meanwhile."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self._connection = connection
-        self._types: dict[str, dict[str, str]] = {}
+    def page() -> list[LogRow]:
+        return list(islice(rows, PAGE_EVENTS))
 
-    def copy(self, content: Content) -> int:
-        """Copy rows into a table, and return how many."""
-        rows = list(content.rows)
-        if rows:
-            into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
-                sql.Identifier(NEXT, content.table), sql.SQL(", ").join(map(sql.Identifier, content.columns))
-            )
-            types = self._types_of(content.table)
-            with self._connection.cursor().copy(into) as copy:
-                copy.write(encoded([types[column] for column in content.columns], rows))
-        return len(rows)
+    coming = thread.submit(page)
+    while taken := coming.result():
+        coming = thread.submit(page)
+        yield from taken
 
-    def _types_of(self, table: str) -> dict[str, str]:
-        if table not in self._types:
-            named = {"table": f"{NEXT}.{table}"}
-            self._types[table] = dict(self._connection.execute(statement("projector/list_columns"), named).fetchall())
-        return self._types[table]
+
+class _Packed(Struct, frozen=True):
+    """Some rows of one table as COPY takes them, of these columns."""
+
+    table: str
+    columns: Sequence[str]
+    rows: int
+    cells: bytes
+
+
+def _pack(content: Content, types: Mapping[str, str]) -> _Packed:
+    rows = list(content.rows)
+    cells = encoded([types[column] for column in content.columns], rows)
+    return _Packed(content.table, content.columns, len(rows), cells)
+
+
+def _copy(connection: psycopg.Connection[Any], set_id: int, packed: Sequence[_Packed]) -> None:
+    """Copy a portion into the tables of the new set, in a transaction. Raises SetGone."""
+    with connection.transaction():
+        found = connection.execute(statement("projector/begin_portion"), {"set_id": set_id}).fetchone()
+        if found is None or not found[0]:
+            raise SetGone
+        for one in packed:
+            if one.rows:
+                into = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+                    sql.Identifier(NEXT, one.table), sql.SQL(", ").join(map(sql.Identifier, one.columns))
+                )
+                with connection.cursor().copy(into) as copy:
+                    copy.write(one.cells)
+
+
+def _types_of(connection: psycopg.Connection[Any], table: str) -> dict[str, str]:
+    named = {"table": f"{NEXT}.{table}"}
+    return dict(connection.execute(statement("projector/list_columns"), named).fetchall())

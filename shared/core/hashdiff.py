@@ -14,12 +14,8 @@ def hashdiff(*values: str | None) -> str:
 
     NOTE: this is a storage format: `-` for NULL, else the length in bytes, `:` and the UTF-8 bytes.
     """
-    encoded = [b"-" if value is None else _with_length(value.encode()) for value in values]
-    return sha256(b"".join(encoded)).hexdigest()
-
-
-def _with_length(value: bytes) -> bytes:
-    return b"%d:%b" % (len(value), value)
+    encoded = "".join(["-" if value is None else f"{len(value.encode())}:{value}" for value in values])
+    return sha256(encoded.encode()).hexdigest()
 
 
 def entity_hash(display_name: str, entity_type: str) -> str:

@@ -112,6 +112,19 @@ def test_however_many_load_the_tables_are_the_same(unchecked_database: str, seed
         assert tables(database) == right
 
 
+def test_in_whatever_portions_it_is_loaded_the_tables_are_the_same(
+    unchecked_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = unchecked_database
+    filled(database, 9)
+    right = tables(database)
+    for name, number in {"loading.PAGE_EVENTS": 7, "loading.PORTION_EVENTS": 5, "runs.TELL_SECONDS": 0}.items():
+        monkeypatch.setattr(f"projector.{name}", number)
+    execute(database, "DELETE FROM read_model.entity_version")
+    assert {one.table for one in rebuilt(database).differences} == {"entity_version"}
+    assert tables(database) == right
+
+
 def test_every_event_is_in_one_share(database: str) -> None:
     filled(database, 4)
     whole = Share(0, fetch(database, "SELECT max(position) FROM log.event")[0][0], BEGINNING)
