@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import psycopg
+from msgspec import UNSET
 from msgspec.structs import replace
 from psycopg.rows import class_row, tuple_row
 
@@ -72,8 +73,9 @@ class Known:
 
     def __init__(self, events: Mapping[UUID, Sequence[Recorded]], memory: Memory, unwritten: Container[UUID]) -> None:
         self._found: dict[UUID, Timeline] = {}
-        self._uids: list[UUID] = []
-        self._pairs: list[tuple[UUID, str]] = []
+        self._heads: list[UUID] = []
+        self._entities: list[UUID] = []
+        self._details: list[tuple[UUID, str]] = []
         self._others: list[UUID] = []
         self._asked: list[Cursor] = []
         for uid, batch in events.items():
@@ -81,39 +83,49 @@ class Known:
             if known is not None and known.fields is not None:
                 self._found[uid] = known
             elif _only_revised(batch):
-                self._ask_for(uid, known, _details(batch))
+                self._lack(uid, known, _groups(batch))
             elif uid not in unwritten:
                 self._others.append(uid)
 
-    def _ask_for(self, uid: UUID, known: Timeline | None, details: Collection[str]) -> None:
+    def _lack(self, uid: UUID, known: Timeline | None, groups: Collection[str]) -> None:
+        """Ask for the head of an entity that is not known, and for the open rows of groups that are spoken of."""
         if known is None:
-            self._uids.append(uid)
+            self._heads.append(uid)
         else:
             self._found[uid] = known
-        groups = known.rows if known is not None else ()
-        self._pairs += [(uid, code) for code in details if DETAILS + code not in groups]
+            groups = [group for group in groups if group not in known.rows]
+        for group in groups:
+            if group == ENTITY:
+                self._entities.append(uid)
+            else:
+                self._details.append((uid, group.removeprefix(DETAILS)))
+
+    @property
+    def _lacks_rows(self) -> bool:
+        return bool(self._heads or self._entities or self._details)
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing has to be asked."""
-        return not (self._uids or self._pairs or self._others)
+        return not (self._lacks_rows or self._others)
 
     async def ask(self, connection: Connection, up_to: int) -> None:
         """Ask what has to be asked, in the caller's pipeline; `hear` has it once that has answered."""
-        if self._uids or self._pairs:
-            pairs = {"uids": uuids([uid for uid, _ in self._pairs]), "codes": texts([code for _, code in self._pairs])}
-            parameters = {"uids": uuids(self._uids)}
+        if self._lacks_rows:
+            heads, entities = {"uids": uuids(self._heads)}, {"uids": uuids(self._entities)}
+            of, codes = [uid for uid, _ in self._details], [code for _, code in self._details]
+            details = {"uids": uuids(of), "codes": texts(codes)}
             self._asked = [
-                await _ask(connection, "projector/read_heads", parameters),
-                await _ask(connection, "projector/read_open_entities", parameters, class_row(EntityVersion)),
-                await _ask(connection, "projector/read_open_details", pairs, class_row(DetailVersion)),
+                await _ask(connection, "projector/read_heads", heads),
+                await _ask(connection, "projector/read_open_entities", entities, class_row(EntityVersion)),
+                await _ask(connection, "projector/read_open_details", details, class_row(DetailVersion)),
             ]
         if self._others:
             self._asked += await _ask_log(connection, self._others, up_to)
 
     async def hear(self) -> dict[UUID, Timeline]:
         """Return each entity that could be told."""
-        if self._uids or self._pairs:
+        if self._lacks_rows:
             heads, entities, details, *_ = self._asked
             rows = _by_group([*await entities.fetchall(), *await details.fetchall()])
             for uid, version, event_id, position, change_points, registered_at, schedule in await heads.fetchall():
@@ -207,5 +219,13 @@ def _only_revised(batch: Sequence[Recorded]) -> bool:
     return all(isinstance(recorded.event, EntityRevised) for recorded in batch)
 
 
-def _details(batch: Sequence[Recorded]) -> set[str]:
-    return {code for recorded in batch if isinstance(recorded.event, EntityRevised) for code in recorded.event.details}
+def _groups(batch: Sequence[Recorded]) -> set[str]:
+    """Return the groups of rows that some revisions speak of."""
+    found: set[str] = set()
+    for recorded in batch:
+        event = recorded.event
+        if isinstance(event, EntityRevised):
+            found |= {DETAILS + code for code in event.details}
+            if event.display_name is not UNSET or event.entity_type is not UNSET:
+                found.add(ENTITY)
+    return found
