@@ -50,7 +50,7 @@ class CommandIds:
             value = int.from_bytes(key[:16], "big")
             value = value & ~(0xF << 76) | 8 << 76
             value = value & ~(0x3 << 62) | 2 << 62
-            named.append(Name(UUID(int=value), key, content))
+            named.append(Name(msgspec.convert(value.to_bytes(16, "big"), UUID), key, content))
         return named
 
     def _times(self, contents: Sequence[bytes]) -> list[int]:

@@ -18,6 +18,7 @@ def uuid7() -> UUID:
     return UUID(int=milliseconds << 80 | int.from_bytes(os.urandom(10), "big") & RANDOM | VERSION_7)
 
 
-def salt() -> bytes:
-    """Return the salt of one event's payload digest."""
-    return os.urandom(SALT_BYTES)
+def salts(number: int) -> list[bytes]:
+    """Return the salts of the payload digests of so many events."""
+    chance = os.urandom(number * SALT_BYTES)
+    return [chance[start : start + SALT_BYTES] for start in range(0, len(chance), SALT_BYTES)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.core.errors import CockpitError, Contended, Unavailable
 from shared.core.events import Context, Metadata
@@ -197,7 +198,7 @@ class Ingest:
     def _request(self, row: Row, name: Name | None) -> Request:
         return Request(
             metadata=self._metadata,
-            context=Context(self._context.ip_address, self._context.user_agent, row.reason),
+            context=replace(self._context, reason=row.reason) if row.reason else self._context,
             receipt=Receipt(name.key, name.digest, 200, None) if name else None,
             command_id=name.command_id if name else ids.uuid7(),
             size=row.size * MEMORY_OF_A_BYTE,
