@@ -73,6 +73,11 @@ def texts(values: Sequence[str | None]) -> Packed:
     return Packed(cells.array(25, cells.texts(values)))
 
 
+def encoded_texts(values: Sequence[bytes | None]) -> Packed:
+    """Return a text[] of what is UTF-8 already."""
+    return Packed(cells.array(25, cells.bytestrings(values)))
+
+
 def instants(values: Sequence[datetime | None]) -> Packed:
     """Return a timestamptz[]."""
     return Packed(cells.array(cells.TIMESTAMPTZ, cells.instants(values)))

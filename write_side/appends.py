@@ -24,7 +24,7 @@ LATEST = 2**31 - 1
 """No version is greater."""
 
 
-class Receipt(Struct, frozen=True):
+class Receipt(Struct, frozen=True, gc=False):
     """How a repeated request is known: by its key for good, or (window) by its content for a while.
 
     `status` is what the request answers; None where it was refused: the key is looked up and nothing kept.
@@ -36,7 +36,7 @@ class Receipt(Struct, frozen=True):
     window: timedelta | None
 
 
-class Append(Struct, frozen=True):
+class Append(Struct, frozen=True, gc=False):
     """One command to append: on what it was decided (stream, last event id), what it makes happen (event id, event).
 
     Its events go to its stream, a claim of a key to that of the key; those of its stream come first. `size` is about
@@ -56,7 +56,7 @@ class Append(Struct, frozen=True):
     size: int = 0
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct, frozen=True, gc=False):
     """What became of a command.
 
     appended: `event_id` and `recorded_at` are those of its first event, `position` that of its last, `version` is the
@@ -75,7 +75,7 @@ class Verdict(Struct, frozen=True):
     request_digest: bytes | None
 
 
-class Executed(Struct, frozen=True):
+class Executed(Struct, frozen=True, gc=False):
     """A command that was executed before: on which entity, what it appended first, and how far the log was then."""
 
     entity_uid: UUID
@@ -103,21 +103,25 @@ def is_own(append: Append, verdict: Verdict) -> bool:
 
 def as_recorded(append: Append, verdict: Verdict) -> list[Recorded]:
     """Return the events of a command as the log has them now, without reading them back."""
-    claims = sum(isinstance(event, ExternalKeyClaimed) for _, event in append.events)
-    first_position = verdict.position - len(append.events) + 1
-    first_version = (verdict.version or 0) - (len(append.events) - claims) + 1
-    return [
-        Recorded(
-            position=first_position + n,
-            event_id=event_id,
-            stream=stream_of(append, event),
-            version=1 if isinstance(event, ExternalKeyClaimed) else first_version + n,
-            event=event,
-            effective_at=span_of(append, event)[0] or verdict.recorded_at + n * MICROSECOND,
-            effective_until=span_of(append, event)[1],
-            recorded_at=verdict.recorded_at + n * MICROSECOND,
-            context=append.context,
-            metadata=append.metadata,
+    position, at = verdict.position - len(append.events) + 1, verdict.recorded_at
+    version = (verdict.version or 0) + 1 - sum(not isinstance(event, ExternalKeyClaimed) for _, event in append.events)
+    recorded = []
+    for event_id, event in append.events:
+        stream, (since, until) = stream_of(append, event), span_of(append, event)
+        is_claim = isinstance(event, ExternalKeyClaimed)
+        recorded.append(
+            Recorded(
+                position,
+                event_id,
+                stream,
+                1 if is_claim else version,
+                event,
+                since or at,
+                until,
+                at,
+                append.context,
+                append.metadata,
+            )
         )
-        for n, (event_id, event) in enumerate(append.events)
-    ]
+        position, version, at = position + 1, version + (not is_claim), at + MICROSECOND
+    return recorded

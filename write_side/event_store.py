@@ -13,10 +13,10 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from db.arrays import Packed, bytestrings, instants, integers, intervals, smallints, texts, uuids
+from db.arrays import Packed, bytestrings, encoded_texts, instants, integers, intervals, smallints, texts, uuids
 from db.pool import Connection, once_more, unavailable
 from db.queries import statement
-from shared.core.codec import STREAM, VERSION, LogRow, decode_stream, encode_metadata, encode_payload, is_skipping
+from shared.core.codec import STREAM, VERSION, LogRow, decode_stream, is_skipping, metadata_bytes, payload_bytes
 from shared.core.errors import CannotFold, Unavailable
 from shared.core.events import Recorded, Until, uid_of
 from shared.core.upcasters import SCHEMA_VERSIONS
@@ -140,7 +140,8 @@ def _arrays(batch: Sequence[Append]) -> dict[str, Packed]:
     events = [(n, item, id_, event) for n, item in enumerate(batch, 1) for id_, event in item.events]
     spans = [span_of(item, event) for _, item, _, event in events]
     types = [type(event).__name__ for *_, event in events]
-    metadatas = [encode_metadata(item.metadata) for item in batch]
+    metadatas = [metadata_bytes(item.metadata) for item in batch]
+    salts = ids.salts(len(events))
     columns = {
         "command_ids": uuids([item.command_id for item in batch]),
         "command_streams": integers([number(item.stream) for item in batch]),
@@ -159,9 +160,9 @@ def _arrays(batch: Sequence[Append]) -> dict[str, Packed]:
         "event_schema_versions": smallints([SCHEMA_VERSIONS[name] for name in types]),
         "event_effective_ats": instants([start for start, _ in spans]),
         "event_effective_untils": texts([_until(until) for _, until in spans]),
-        "event_payloads": texts([encode_payload(event, item.context) for _, item, _, event in events]),
-        "event_salts": bytestrings([ids.salt() for _ in events]),
-        "event_metadatas": texts([metadatas[n - 1] for n, *_ in events]),
+        "event_payloads": encoded_texts([payload_bytes(event, item.context) for _, item, _, event in events]),
+        "event_salts": bytestrings(salts),
+        "event_metadatas": encoded_texts([metadatas[n - 1] for n, *_ in events]),
     }
     return {"streams": texts(list(numbers)), **columns}
 

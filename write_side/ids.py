@@ -21,6 +21,7 @@ def uuid7() -> UUID:
     return convert(number.to_bytes(16, "big"), UUID)  # a sixth of what UUID itself takes: every command has three
 
 
-def salt() -> bytes:
-    """Return the salt of one event's payload digest."""
-    return os.urandom(SALT_BYTES)
+def salts(number: int) -> list[bytes]:
+    """Return the salts of the payload digests of so many events."""
+    chance = os.urandom(number * SALT_BYTES)
+    return [chance[start : start + SALT_BYTES] for start in range(0, len(chance), SALT_BYTES)]

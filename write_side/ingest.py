@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from uuid import UUID
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from shared.core.errors import CockpitError, Contended, Unavailable
 from shared.core.events import Context, Metadata
@@ -118,7 +119,7 @@ class Ingest:
 
     async def _start(self, chunk: Sequence[Row]) -> asyncio.Task[list[Told]]:
         """Begin to execute the rows of a chunk, but for those that cannot be read, and those executed before."""
-        named = [(row, self._name(row)) for row in chunk]
+        named = list(zip(chunk, self._name(chunk), strict=True))
         told: dict[int, Told] = {}
         waves: list[list[Begun]] = []
         before: set[asyncio.Task[list[Told]]] = set()
@@ -181,8 +182,12 @@ class Ingest:
             places[target] = (max(wave, places[target][0] if target in places else 0), targets)
         return wave
 
-    def _name(self, row: Row) -> Name | None:
-        return self._names.name(row.command, row.reason) if self._names and row.command else None
+    def _name(self, chunk: Sequence[Row]) -> list[Name | None]:
+        """Return the names of rows; one that cannot be read has none."""
+        if self._names is None:
+            return [None] * len(chunk)
+        names = iter(self._names.names([(row.command, row.reason) for row in chunk if row.command]))
+        return [next(names) if row.command else None for row in chunk]
 
     async def _find_executed(self, names: Sequence[Name]) -> Mapping[UUID | bytes, Executed]:
         if not names:
@@ -193,7 +198,7 @@ class Ingest:
     def _request(self, row: Row, name: Name | None) -> Request:
         return Request(
             metadata=self._metadata,
-            context=Context(self._context.ip_address, self._context.user_agent, row.reason),
+            context=replace(self._context, reason=row.reason) if row.reason else self._context,
             receipt=Receipt(name.key, name.digest, 200, None) if name else None,
             command_id=name.command_id if name else ids.uuid7(),
             size=row.size * MEMORY_OF_A_BYTE,

@@ -46,17 +46,27 @@ class _Earlier(msgspec.Struct):
 _decode_earlier = msgspec.json.Decoder(_Earlier).decode
 
 
-def encode_payload(event: events.Event, context: events.Context) -> str:
+def payload_bytes(event: events.Event, context: events.Context) -> bytes:
     """Return the canonical JSON of what an event asserts and where it came from.
 
     NOTE: a storage format: `{"context": {…}, "data": {…}}`, keys sorted, no white space, UTF-8.
     """
-    return _encode({"context": context, "data": event}).decode()
+    return _encode({"context": context, "data": event})
+
+
+def encode_payload(event: events.Event, context: events.Context) -> str:
+    """Return the same as text."""
+    return payload_bytes(event, context).decode()
+
+
+def metadata_bytes(metadata: events.Metadata) -> bytes:
+    """Return the canonical JSON of an event's metadata. NOTE: a storage format, keys sorted, no white space."""
+    return _encode(metadata)
 
 
 def encode_metadata(metadata: events.Metadata) -> str:
-    """Return the canonical JSON of an event's metadata. NOTE: a storage format, keys sorted, no white space."""
-    return _encode(metadata).decode()
+    """Return the same as text."""
+    return metadata_bytes(metadata).decode()
 
 
 def decode_stream(rows: Sequence[LogRow]) -> Iterator[events.Recorded]:

