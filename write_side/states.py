@@ -184,6 +184,8 @@ class States:
 
 
 def _weight(state: Entity, unfolded: Sequence[Recorded]) -> int:
+    if not unfolded:
+        return 1 + state.change_points
     details = sum(len(getattr(recorded.event, "details", ())) for recorded in unfolded)
     return 1 + state.change_points + 3 * len(unfolded) + details
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.core.events import Context
+from shared.http.headers import header
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 SECURITY_HEADERS = [
@@ -95,7 +96,8 @@ def _new_id() -> str:
 
 def origin(request: Request, reason: str | None = None) -> Context:
     """Return where a command comes from, for its event: what is personal in it is part of the payload."""
-    agent = request.headers.get("user-agent")
+    agent = header(request, b"user-agent")
     if agent is not None:
         agent = agent.replace("\0", "")[:AGENT_CHARACTERS]
-    return Context(ip_address=request.client.host if request.client else None, user_agent=agent, reason=reason)
+    client = request.scope.get("client")
+    return Context(ip_address=client[0] if client else None, user_agent=agent, reason=reason)
