@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import select
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from shared.core.errors import Unavailable
@@ -27,6 +29,10 @@ OPTIONS = (
 )
 STATEMENT_MS: dict[Side, int] = {"write": 10_000, "project": 0, "read": 30_000}
 """How long a statement of a side may take; a projector may have to catch up."""
+
+AT_HAND = 2
+AT_HAND_SECONDS = 60.0
+IDLE = TransactionStatus.IDLE
 
 Answer = TypeVar("Answer")
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -61,13 +67,68 @@ class Dsns:
         )
 
 
-def make_pool(conninfo: str, size: int) -> AsyncConnectionPool[Connection]:
+class Pool(AsyncConnectionPool[Connection]):
+    """A pool that has some connections at hand: psycopg's own takes many steps to give one and to take it back.
+
+    Whoever wants one is given one of these first, and none stays at hand while anybody waits. After AT_HAND_SECONDS one
+    goes back, so that it ends when it should.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # as psycopg's
+        super().__init__(*args, **options)
+        self._at_hand: list[Connection] = []
+        self._since: dict[Connection, float] = {}
+        self._wanting = 0
+
+    async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109  # as psycopg has it
+        """Return a connection that is sound, as far as one can tell without asking it."""
+        while self._at_hand:
+            connection = self._at_hand.pop()
+            if not _has_news(connection):
+                return connection
+            await self._give_back(connection)
+        self._wanting += 1
+        try:
+            connection = await super().getconn(timeout)
+        finally:
+            self._wanting -= 1
+        self._since[connection] = monotonic()
+        return connection
+
+    async def putconn(self, conn: Connection) -> None:
+        """Take a connection back."""
+        if self._may_stay(conn):
+            self._at_hand.append(conn)
+        else:
+            await self._give_back(conn)
+
+    async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109  # as psycopg has it
+        """Close the connections."""
+        while self._at_hand:
+            await self._give_back(self._at_hand.pop())
+        await super().close(timeout)
+
+    def _may_stay(self, connection: Connection) -> bool:
+        return (
+            not self._wanting
+            and len(self._at_hand) < AT_HAND
+            and connection.pgconn.transaction_status == IDLE
+            and monotonic() - self._since[connection] < AT_HAND_SECONDS
+            and not self.closed
+        )
+
+    async def _give_back(self, connection: Connection) -> None:
+        self._since.pop(connection, None)
+        await super().putconn(connection)
+
+
+def make_pool(conninfo: str, size: int) -> Pool:
     """Return a pool of autocommit connections, not yet open; to wait CONNECT_SECONDS for one is an error.
 
     It gives up on a connection as soon as its callers do: the pauses between its attempts double, so with more patience
     it would find a server that was away for an hour an hour late.
     """
-    return AsyncConnectionPool(
+    return Pool(
         conninfo,
         min_size=1,
         max_size=size,
@@ -101,10 +162,14 @@ async def _check(connection: Connection) -> None:
     Then there is something to read, the end of the stream; on a sound idle connection there hardly ever is. So to look
     costs no round trip.
     """
+    if _has_news(connection):
+        await AsyncConnectionPool.check_connection(connection)
+
+
+def _has_news(connection: Connection) -> bool:
     waiting = select.poll()
     waiting.register(connection.fileno(), select.POLLIN)
-    if waiting.poll(0):
-        await AsyncConnectionPool.check_connection(connection)
+    return bool(waiting.poll(0))
 
 
 def unavailable(error: Exception) -> Unavailable:

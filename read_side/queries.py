@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -35,7 +35,8 @@ class Found(Struct, Generic[Item], frozen=True, kw_only=True):
     """An answer: the position and the instant of valid time it was read at, its items, how many there are in all.
 
     `warning` says that something is missing in it because it is parked. `now` is the instant that a list in pages is
-    pinned to, and `key` what an item of it is found by.
+    pinned to, and `key` what an item of it is found by. `bodies` has what was made of it, and the ETag, by the URL: whoever
+    asked the same at the same moment is given the same answer.
     """
 
     position: int
@@ -46,6 +47,7 @@ class Found(Struct, Generic[Item], frozen=True, kw_only=True):
     warning: str | None = None
     now: datetime | None = None
     key: Callable[[Any], Key] | None = None
+    bodies: dict[Hashable, tuple[bytes, bytes]] = {}
 
 
 class ReadModel:

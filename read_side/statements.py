@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from db import arrays
+from db import arrays, asking
 from db.arrays import Pack
 from db.coalescing import Coalescing
 from db.pool import once_more
-from db.queries import statement
 from shared.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -91,9 +90,11 @@ class Statements:
         params = {**dict(group.params), **arrays}
 
         async def ask() -> list[Row]:
-            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(statement(group.name), params, prepare=group.prepare)
-                return await cursor.fetchall()
+            connection = await self._pool.getconn()
+            try:
+                return await asking.ask(connection, group.name, params, prepare=group.prepare)
+            finally:
+                await self._pool.putconn(connection)
 
         rows = await once_more(ask)
         if not rows:

@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from read_side.api.cursors import page_by_key
 from shared.http.paging import page_of
 from shared.http.ready import JSON, Ready
+from shared.http.requests import header
 from shared.http.shapes import encode
 from shared.http.warning import warning
 
@@ -29,34 +30,46 @@ CACHING = b"cache-control", b"private, no-cache"
 
 def one(request: Request, found: Found[Any]) -> Response:
     """Return the single item that was found."""
-    return _answer(request, found, encode(found.items[0]))
+    body = encode(found.items[0])
+    tag = None if found.etag is None else found.etag.encode()
+    return answer(request, body, found.position, tag, found.as_of, found.warning)
 
 
 def page(request: Request, found: Found[Any], part: Slice) -> Response:
     """Return a page of what was found."""
+    scope = request.scope
+    server, host = tuple(scope.get("server") or ()), header(request, b"host")
+    place = scope["scheme"], server, host, scope["state"]["written_path"], scope["query_string"]
+    made = found.bodies.get(place)
+    if made is None:
+        body = _page(request, found, part)
+        made = found.bodies[place] = body, tag_of(body)
+    return answer(request, made[0], found.position, made[1], found.as_of, found.warning)
+
+
+def _page(request: Request, found: Found[Any], part: Slice) -> bytes:
     if part.keyed:
-        return _answer(request, found, encode(page_by_key(request, found, part)))
-    return _answer(
-        request, found, encode(page_of(request, found.items, count=found.count, page=part.page, page_size=part.size))
-    )
+        return encode(page_by_key(request, found, part))
+    return encode(page_of(request, found.items, count=found.count, page=part.page, page_size=part.size))
 
 
-def _answer(request: Request, found: Found[Any], body: bytes) -> Response:
-    return answer(request, body, found.position, found.etag, found.as_of, found.warning)
+def tag_of(body: bytes) -> bytes:
+    """Return the ETag of what has none of its own: its hash."""
+    return b'"%b"' % sha256(body).hexdigest()[:HASH_CHARACTERS].encode()
 
 
 def answer(
     request: Request,
     body: bytes,
     position: int,
-    etag: str | None = None,
+    etag: bytes | None = None,
     as_of: datetime | None = None,
     warned: str | None = None,
 ) -> Response:
     """Return a body that reflects a position, or 304 where the client has it; without an ETag its hash is one."""
     scope = request.scope
     scope["state"]["position"] = position
-    tag = etag.encode() if etag else b'"%b"' % sha256(body).hexdigest()[:HASH_CHARACTERS].encode()
+    tag = etag or tag_of(body)
     headers = [(b"etag", tag), (b"position", b"%d" % position), CACHING]
     if as_of is not None:
         headers.append((b"as-of", encode(as_of.astimezone(UTC))[1:-1]))

@@ -9,13 +9,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import psycopg
 import pytest
 from msgspec.structs import asdict
 from psycopg.conninfo import make_conninfo
 
+from db import asking
 from db.pool import Dsns, make_pool
-from db.queries import statement
 from db.waiting import Waiter
 from read_side.queries import Found, ReadModel
 from read_side.questions import Asked, Chronicle, Filters, Known, Slice
@@ -76,15 +75,15 @@ def conninfo_of(book: Projected) -> str:
 
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements that are executed from now on, as they stand."""
+    """The statements that are asked from now on, by name."""
     seen: list[str] = []
-    execute = psycopg.AsyncCursor.execute
+    ask = asking.ask
 
-    async def counted(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-        seen.append(query)
-        return await execute(self, query, *args, **kwargs)
+    async def counted(connection: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        seen.append(name)
+        return await ask(connection, name, *args, **kwargs)
 
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counted)
+    monkeypatch.setattr(asking, "ask", counted)
     return seen
 
 
@@ -140,10 +139,10 @@ async def test_the_questions_of_a_moment_share_one_statement_and_each_is_answere
     async with model(conninfo) as read:
         questions = [ask(read) for ask in QUESTIONS[name]]
         alone = [await outcome(ask) for ask in questions]
-        assert statements.count(statement(name)) == len(questions)
+        assert statements.count(name) == len(questions)
         statements.clear()
         together = await asyncio.gather(*map(outcome, [*questions, *questions]))
-        assert statements.count(statement(name)) == 1
+        assert statements.count(name) == 1
         assert together == alone + alone
         assert len({str(one) for one in alone}) > 1
 
@@ -174,7 +173,7 @@ async def test_the_same_question_of_a_moment_is_asked_once(
 ) -> None:
     async with model(conninfo) as read:
         found = await asyncio.gather(*(ask(read) for _ in range(20)))
-    assert statements.count(statement(name)) == 1
+    assert statements.count(name) == 1
     assert len({(one.position, one.as_of, str([asdict(item) for item in one.items])) for one in found}) == 1
 
 

@@ -1,0 +1,144 @@
+"""A statement asked on a connection in few steps: a cursor of psycopg's takes more of the processor than its rows.
+
+Each connection prepares a statement once, and finds out once how its columns are read. Beyond that it is psycopg's own
+means: how values go out and come in, what an error is. Only for statements that give rows, on connections that commit
+by themselves, and only by whoever has the connection for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from asyncio import Future, get_running_loop
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+from msgspec import Struct
+from psycopg import abc
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import InvalidSqlStatementName, error_from_result
+from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGconn, PGresult
+
+from db.arrays import Packed
+from db.pool import Connection
+from db.queries import statement
+
+Row = tuple[Any, ...]
+Results = list[PGresult]
+
+PARAMETER = re.compile(r"%\((\w+)\)[sb]")
+FAILED = ExecStatus.FATAL_ERROR
+
+
+class _Known(Struct):
+    """How one connection sends the values of a statement and reads its rows."""
+
+    transformer: abc.Transformer
+    is_prepared: bool = False
+    reads: bool = False
+
+
+_known: WeakKeyDictionary[Connection, dict[str, _Known]] = WeakKeyDictionary()
+
+
+async def ask(connection: Connection, name: str, params: Mapping[str, Any], *, prepare: bool) -> list[Row]:
+    """Return the rows that a statement finds; where it is not prepared, it is planned for these values.
+
+    Raises what psycopg does. Whoever is cancelled leaves behind a connection that is closed.
+    """
+    of_connection = _known.setdefault(connection, {})
+    try:
+        return await _ask(connection, name, params, of_connection, prepare=prepare)
+    except InvalidSqlStatementName:  # psycopg forgets all that is prepared on a connection, when it likes
+        of_connection.clear()
+        return await _ask(connection, name, params, of_connection, prepare=prepare)
+
+
+async def _ask(
+    connection: Connection, name: str, params: Mapping[str, Any], of_connection: dict[str, _Known], *, prepare: bool
+) -> list[Row]:
+    known = of_connection.get(name)
+    if known is None:
+        known = of_connection[name] = _Known(Transformer(connection))
+    pgconn, transformer = connection.pgconn, known.transformer
+    text, names = _numbered(name)
+    given = [params[parameter] for parameter in names]
+    values = transformer.dump_sequence(
+        given, [PyFormat.BINARY if isinstance(value, Packed) else PyFormat.TEXT for value in given]
+    )
+    if not prepare:
+        pgconn.send_query_params(text, values, None, transformer.formats, Format.BINARY)
+    else:
+        if not known.is_prepared:
+            pgconn.send_prepare(name.encode(), text)
+            _check(await _results(pgconn))
+            known.is_prepared = True
+        pgconn.send_query_prepared(name.encode(), values, transformer.formats, Format.BINARY)
+    result = _check(await _results(pgconn))
+    transformer.set_pgresult(result, set_loaders=not known.reads)
+    known.reads = True
+    return transformer.load_rows(0, result.ntuples, tuple)
+
+
+@cache
+def _numbered(name: str) -> tuple[bytes, Sequence[str]]:
+    """Return a statement as the server takes it, with $1 for the first of these parameters, and so on."""
+    text = statement(name)
+    names = list(dict.fromkeys(PARAMETER.findall(text)))
+    numbered = PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text)
+    return numbered.replace("%%", "%").encode(), names
+
+
+async def _results(pgconn: PGconn) -> Results:
+    """Return what the server answers, once all of it is there."""
+    loop, socket = get_running_loop(), pgconn.socket
+    coming = _Coming(pgconn, loop.create_future(), is_sent=not pgconn.flush())
+    loop.add_reader(socket, coming.look)
+    if not coming.is_sent:
+        loop.add_writer(socket, coming.look)
+    try:
+        await coming.answered
+    except BaseException:
+        pgconn.finish()
+        raise
+    finally:
+        loop.remove_reader(socket)
+        if not coming.is_sent:
+            loop.remove_writer(socket)
+    return coming.results
+
+
+class _Coming:
+    """What has come of an answer."""
+
+    def __init__(self, pgconn: PGconn, answered: Future[None], *, is_sent: bool) -> None:
+        self.pgconn, self.answered, self.is_sent = pgconn, answered, is_sent
+        self.results = Results()
+
+    def look(self) -> None:
+        """Send what is left of the question, and take what there is of the answer."""
+        try:
+            if not self.is_sent and not self.pgconn.flush():
+                self.is_sent = True
+                self.answered.get_loop().remove_writer(self.pgconn.socket)
+            self.pgconn.consume_input()
+            while not self.answered.done() and not self.pgconn.is_busy():
+                result = self.pgconn.get_result()
+                if result is None:
+                    self.answered.set_result(None)
+                else:
+                    self.results.append(result)
+        except psycopg.Error as error:
+            if not self.answered.done():
+                self.answered.set_exception(error)
+
+
+def _check(results: Results) -> PGresult:
+    """Return the last result. Raises the error that it is."""
+    result = results[-1]
+    if result.status == FAILED:
+        raise error_from_result(result)
+    return result
