@@ -26,6 +26,8 @@ PINNED = {"as_of": NOW, "now": NOW, "known": EVENTS}
 LATELY = {"as_of": THEN, "known": EVENTS - 100}
 COUNTED, BY_NAME, BY_UID = {"counted": True}, {"order": "display_name"}, {"order": "entity_uid"}
 RARE, COMMON = {"pattern": "%stone 4321%"}, {"pattern": "%kowalski%"}
+LATE = {"pattern": "%vera%"}
+"""A common word that is met late in the order of names: on the way to it there are 160,000 others."""
 FAR = {"offset": 9990}
 RECORDED = datetime(2024, 1, 1, 0, 1, tzinfo=UTC)
 SECOND = {"from": RECORDED, "to": RECORDED + timedelta(seconds=1)}
@@ -78,6 +80,9 @@ HOT = [
     Asked("search_as_of", {**RARE, "as_of": THEN}, "entity_version_name_parts", 300),
     Asked("search_as_of", {**RARE, **BY_UID, "as_of": THEN}, "entity_version_name_parts", 300),
     Asked("search_known", {**RARE, **LATELY}, "entity_version_name_parts", 300),
+    Asked("search_current", {**LATE, **BY_NAME}, "entity_version_by_name", 6500),
+    Asked("search_as_of", {**LATE, **BY_NAME, "as_of": THEN}, "entity_version_by_name", 6500),
+    Asked("search_current", {**COMMON, **BY_NAME}, "entity_version_by_name", 1000),
     Asked("search_current", COMMON, "entity_version_current", 900),
     Asked("search_as_of", {**COMMON, "as_of": THEN}, "entity_version_starts", 1200),
     # what changed

@@ -38,11 +38,38 @@ WITH named AS (
       AND (%(type)s::text IS NULL OR entity_type = %(type)s::text)
       AND (%(external_id)s::text IS NULL OR entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
       AND (%(detail_hash)s::text IS NULL OR entity_uid = ANY (ARRAY(SELECT h.entity_uid FROM holders h)))
+), first_names AS (
+    SELECT DISTINCT search_name, entity_uid FROM (
+        SELECT search_name, entity_uid FROM (
+            SELECT search_name, entity_uid FROM entity_version
+            ORDER BY search_name COLLATE "C", entity_uid
+            LIMIT 5000
+        ) v
+        WHERE search_name LIKE %(pattern)s::text
+        ORDER BY search_name COLLATE "C", entity_uid
+        LIMIT 4 * (%(limit)s::bigint + %(offset)s::bigint)
+    ) n
+), soon AS MATERIALIZED (
+    SELECT e.* FROM first_names n JOIN flagged e ON e.entity_uid = n.entity_uid AND e.search_name = n.search_name
+    WHERE %(order)s::text = 'display_name' AND %(pattern)s::text IS NOT NULL
+    ORDER BY e.search_name COLLATE "C", e.entity_uid
+    LIMIT %(limit)s::bigint + %(offset)s::bigint
+), is_met AS MATERIALIZED (
+    SELECT count(*) = %(limit)s::bigint + %(offset)s::bigint AS soon FROM soon
 ), page AS (
     SELECT *, row_number() OVER () AS place
     FROM (
         SELECT * FROM (
-            (SELECT * FROM flagged
+            SELECT * FROM soon WHERE (SELECT soon FROM is_met)
+            UNION ALL
+            (SELECT * FROM (
+                 SELECT * FROM flagged
+                 WHERE %(order)s::text = 'display_name' AND %(pattern)s::text IS NOT NULL AND NOT (SELECT soon FROM is_met)
+                 OFFSET 0) late -- whatever the order
+             ORDER BY search_name COLLATE "C", entity_uid
+             LIMIT %(limit)s::bigint + %(offset)s::bigint)
+            UNION ALL
+            (SELECT * FROM flagged WHERE NOT (%(order)s::text = 'display_name' AND %(pattern)s::text IS NOT NULL)
              ORDER BY CASE WHEN %(order)s::text = '-valid_from' THEN valid_from END DESC,
                       CASE WHEN %(order)s::text = 'display_name' THEN search_name END COLLATE "C",
                       entity_uid
