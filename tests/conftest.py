@@ -33,7 +33,8 @@ from tests.promises import Watch, is_whole, lists
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-Clone = Callable[[], AbstractContextManager[str]]
+Clone = Callable[..., AbstractContextManager[str]]
+Fill = Callable[[str], None]
 SERVER = pytest.StashKey[str]()
 TEMPLATE = pytest.StashKey[str]()
 STACK = pytest.StashKey[ExitStack]()
@@ -108,6 +109,7 @@ def pytest_configure(config: pytest.Config) -> None:
     stack = config.stash[STACK] = ExitStack()
     server = config.stash[SERVER] = _start_server(stack)
     name = config.stash[TEMPLATE] = f"cockpit_template_{os.getpid()}"
+    stack.callback(_drop_filled, server, name)
     stack.enter_context(_created(server, name))
     template = make_conninfo(server, dbname=name)
     migrate(template)
@@ -136,20 +138,50 @@ _numbers = count()
 
 
 @contextmanager
-def _created(server: str, name: str, template: str = "template1") -> Iterator[str]:
+def _created(server: str, name: str, template: str = "template1", strategy: str = "WAL_LOG") -> Iterator[str]:
     """A database that is there for the length of the block."""
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {strategy}")
         try:
             yield make_conninfo(server, dbname=name)
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def _filled(server: str, template: str, fill: Fill) -> str:
+    """Return the name of a template with more in it: whichever worker comes first fills it, the others wait."""
+    name = f"{template}_{fill.__module__.rpartition('.')[2]}_{fill.__name__}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [name])
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            with _created(server, f"{name}_half", template) as conninfo:
+                fill(conninfo)
+                connection.execute(f"CREATE DATABASE {name} TEMPLATE {name}_half STRATEGY FILE_COPY")
+    return name
+
+
+def _drop_filled(server: str, template: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        names = connection.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{template}_"])
+        for (name,) in names.fetchall():
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
 @pytest.fixture(scope="session")
 def clone(server: str, pytestconfig: pytest.Config) -> Clone:
-    """What makes another migrated, empty database, there for the length of a `with` block."""
-    return lambda: _created(server, f"cockpit_test_{os.getpid()}_{next(_numbers)}", pytestconfig.stash[TEMPLATE])
+    """What makes another migrated database, there for the length of a `with` block.
+
+    It is empty, or what a function made of an empty one: that is called once for all tests and workers.
+    """
+    template = pytestconfig.stash[TEMPLATE]
+
+    def one(fill: Fill | None = None) -> AbstractContextManager[str]:
+        name = f"cockpit_test_{os.getpid()}_{next(_numbers)}"
+        if fill is None:
+            return _created(server, name, template)
+        return _created(server, name, _filled(server, template, fill), "FILE_COPY")
+
+    return one
 
 
 @pytest.fixture
