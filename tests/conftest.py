@@ -8,9 +8,10 @@ process that steers the workers.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 from testcontainers.community.postgres import PostgresContainer
 
-from db.embedded import EmbeddedPostgres
+from db.embedded import DataDirectoryInUse, EmbeddedPostgres, own
 from db.migrate import migrate
 from db.roles import ensure_roles
 from tests import oracle
@@ -39,6 +40,30 @@ SERVER = pytest.StashKey[str]()
 TEMPLATE = pytest.StashKey[str]()
 STACK = pytest.StashKey[ExitStack]()
 IMAGE = os.environ.get("PG_IMAGE", "postgres:18")
+
+UNSAFE = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_connections": "200",
+}
+"""Nothing of this server needs to outlive a crash: tests that crash one start their own."""
+MEMORY, PLENTY = Path("/dev/shm"), 8 * 1024**3  # noqa: S108  # a directory of our own is made in it
+PREFIX = "cockpit-test-"
+
+
+def _fast_folder() -> Path | None:
+    """Return where files are kept in memory, if there is plenty of it; None where not.
+
+    What a run that was killed has left there is cleared away: nobody owns it any more.
+    """
+    for left in MEMORY.glob(f"{PREFIX}*"):
+        with suppress(DataDirectoryInUse, OSError), ExitStack() as held:
+            own(left, held)
+            shutil.rmtree(left)
+    there = MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free >= PLENTY
+    return MEMORY if there else None
 
 
 def _in_container(stack: ExitStack) -> str | None:
@@ -63,14 +88,10 @@ def _start_server(stack: ExitStack) -> str:
     contained = _in_container(stack)
     if contained:
         return contained
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cockpit-test-")))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX, dir=_fast_folder())))
     folder.chmod(0o755)
     programs = os.environ.get("COCKPIT_TEST_PG_BIN")
-    server = EmbeddedPostgres(
-        folder,
-        bin_dir=Path(programs) if programs else None,
-        settings={"fsync": "off", "max_connections": "200"},
-    )
+    server = EmbeddedPostgres(folder, bin_dir=Path(programs) if programs else None, settings=UNSAFE)
     return stack.enter_context(server).dsn("postgres")
 
 
