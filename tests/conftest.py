@@ -8,9 +8,10 @@ process that steers the workers.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from hypothesis import HealthCheck, settings
 from psycopg.conninfo import make_conninfo
 from testcontainers.community.postgres import PostgresContainer
 
-from db.embedded import EmbeddedPostgres
+from db.embedded import DataDirectoryInUse, EmbeddedPostgres, own
 from db.migrate import migrate
 from db.roles import ensure_roles
 from tests import oracle
@@ -33,11 +34,36 @@ from tests.promises import Watch, is_whole, lists
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-Clone = Callable[[], AbstractContextManager[str]]
+Clone = Callable[..., AbstractContextManager[str]]
+Fill = Callable[[str], None]
 SERVER = pytest.StashKey[str]()
 TEMPLATE = pytest.StashKey[str]()
 STACK = pytest.StashKey[ExitStack]()
 IMAGE = os.environ.get("PG_IMAGE", "postgres:18")
+
+UNSAFE = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_connections": "200",
+}
+"""Nothing of this server needs to outlive a crash: tests that crash one start their own."""
+MEMORY, PLENTY = Path("/dev/shm"), 8 * 1024**3  # noqa: S108  # a directory of our own is made in it
+PREFIX = "cockpit-test-"
+
+
+def _fast_folder() -> Path | None:
+    """Return where files are kept in memory, if there is plenty of it; None where not.
+
+    What a run that was killed has left there is cleared away: nobody owns it any more.
+    """
+    for left in MEMORY.glob(f"{PREFIX}*"):
+        with suppress(DataDirectoryInUse, OSError), ExitStack() as held:
+            own(left, held)
+            shutil.rmtree(left)
+    there = MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) and shutil.disk_usage(MEMORY).free >= PLENTY
+    return MEMORY if there else None
 
 
 def _in_container(stack: ExitStack) -> str | None:
@@ -62,14 +88,10 @@ def _start_server(stack: ExitStack) -> str:
     contained = _in_container(stack)
     if contained:
         return contained
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cockpit-test-")))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX, dir=_fast_folder())))
     folder.chmod(0o755)
     programs = os.environ.get("COCKPIT_TEST_PG_BIN")
-    server = EmbeddedPostgres(
-        folder,
-        bin_dir=Path(programs) if programs else None,
-        settings={"fsync": "off", "max_connections": "200"},
-    )
+    server = EmbeddedPostgres(folder, bin_dir=Path(programs) if programs else None, settings=UNSAFE)
     return stack.enter_context(server).dsn("postgres")
 
 
@@ -108,6 +130,7 @@ def pytest_configure(config: pytest.Config) -> None:
     stack = config.stash[STACK] = ExitStack()
     server = config.stash[SERVER] = _start_server(stack)
     name = config.stash[TEMPLATE] = f"cockpit_template_{os.getpid()}"
+    stack.callback(_drop_filled, server, name)
     stack.enter_context(_created(server, name))
     template = make_conninfo(server, dbname=name)
     migrate(template)
@@ -136,20 +159,50 @@ _numbers = count()
 
 
 @contextmanager
-def _created(server: str, name: str, template: str = "template1") -> Iterator[str]:
+def _created(server: str, name: str, template: str = "template1", strategy: str = "WAL_LOG") -> Iterator[str]:
     """A database that is there for the length of the block."""
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {strategy}")
         try:
             yield make_conninfo(server, dbname=name)
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def _filled(server: str, template: str, fill: Fill) -> str:
+    """Return the name of a template with more in it: whichever worker comes first fills it, the others wait."""
+    name = f"{template}_{fill.__module__.rpartition('.')[2]}_{fill.__name__}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [name])
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            with _created(server, f"{name}_half", template) as conninfo:
+                fill(conninfo)
+                connection.execute(f"CREATE DATABASE {name} TEMPLATE {name}_half STRATEGY FILE_COPY")
+    return name
+
+
+def _drop_filled(server: str, template: str) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        names = connection.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{template}_"])
+        for (name,) in names.fetchall():
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
 @pytest.fixture(scope="session")
 def clone(server: str, pytestconfig: pytest.Config) -> Clone:
-    """What makes another migrated, empty database, there for the length of a `with` block."""
-    return lambda: _created(server, f"cockpit_test_{os.getpid()}_{next(_numbers)}", pytestconfig.stash[TEMPLATE])
+    """What makes another migrated database, there for the length of a `with` block.
+
+    It is empty, or what a function made of an empty one: that is called once for all tests and workers.
+    """
+    template = pytestconfig.stash[TEMPLATE]
+
+    def one(fill: Fill | None = None) -> AbstractContextManager[str]:
+        name = f"cockpit_test_{os.getpid()}_{next(_numbers)}"
+        if fill is None:
+            return _created(server, name, template)
+        return _created(server, name, _filled(server, template, fill), "FILE_COPY")
+
+    return one
 
 
 @pytest.fixture

@@ -33,6 +33,5 @@ def bin_dir(request: pytest.FixtureRequest) -> Path | None:
 @pytest.fixture(scope="session")
 def filled(clone: Clone) -> Iterator[str]:
     """The conninfo of a database with 100,000 entities, for whoever only reads."""
-    with clone() as conninfo:
-        fill(conninfo)
+    with clone(fill) as conninfo:
         yield conninfo

@@ -10,20 +10,9 @@ import pytest
 
 from db.pool import Dsns
 from tests.conftest import Clone
-from tests.integration.filling import fill
+from tests.integration.filling import correct, fill
 from tests.integration.test_read_plans import HOURS, plan
 
-CORRECTED = """
-INSERT INTO read_model.entity_version_superseded
-SELECT id + 10000000, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, recorded_from_position,
-       valid_to_known_position, recorded_from_position + 1, now(), now(), actor, search_name
-FROM read_model.entity_version;
-
-INSERT INTO read_model.entity_detail_version_superseded
-SELECT id + 10000000, entity_uid, detail_type, detail_value, hashdiff, valid_from, valid_to, recorded_from_position,
-       valid_to_known_position, recorded_from_position + 1, now(), now(), actor
-FROM read_model.entity_detail_version;
-"""
 NET, CHANGES, KNOWLEDGE = {"mode": "net"}, {"mode": "changes"}, {"mode": "knowledge"}
 NOTHING = dict.fromkeys(["known_from", "known", "first_entry", "end_of_entries"])
 WINDOW = NOTHING | HOURS
@@ -32,11 +21,8 @@ NEWS = {"known_from": 3000, "known": 3024, "first_entry": 3001 * 65536, "end_of_
 
 @pytest.fixture(scope="module")
 def connection(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
-    with clone() as conninfo:
-        fill(conninfo)
-        with psycopg.connect(conninfo, autocommit=True) as filling:
-            filling.execute(CORRECTED)
-            filling.execute("VACUUM ANALYZE")
+    with clone(fill) as conninfo:
+        correct(conninfo)
         with psycopg.connect(Dsns(conninfo).of("read"), autocommit=True) as connection:
             yield connection
 

@@ -94,12 +94,16 @@ def test_a_page_of_one_entity_finds_its_place_by_halving(
     assert "Seq Scan" not in str(top)
 
 
-@pytest.mark.parametrize("after", [0, 14_000, EVENTS - 10])
-def test_the_claims_of_one_entity_are_found_among_those_of_all(clone: Clone, after: int) -> None:
-    with clone() as conninfo, psycopg.connect(conninfo, autocommit=True) as connection:
+def claimed(conninfo: str) -> None:
+    with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute(FILL.encode())
         connection.execute(CLAIMS.encode())
         connection.execute("VACUUM ANALYZE log.event")
+
+
+@pytest.mark.parametrize("after", [0, 14_000, EVENTS - 10])
+def test_the_claims_of_one_entity_are_found_among_those_of_all(clone: Clone, after: int) -> None:
+    with clone(claimed) as conninfo, psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("SET plan_cache_mode TO force_generic_plan")
         params = {
             "stream": LONG,

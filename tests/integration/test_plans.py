@@ -103,12 +103,17 @@ HOT = [
 ]
 
 
+def many(conninfo: str) -> None:
+    fill(conninfo, ENTITIES, only_to_read=True)
+
+
 @pytest.fixture(scope="module")
 def connection(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
-    with clone() as conninfo:
-        fill(conninfo, ENTITIES, only_to_read=True)
-        with psycopg.connect(Dsns(conninfo, with_roles=False).of("read"), autocommit=True) as connection:
-            yield connection
+    with (
+        clone(many) as conninfo,
+        psycopg.connect(Dsns(conninfo, with_roles=False).of("read"), autocommit=True) as connection,
+    ):
+        yield connection
 
 
 def ask(connection: psycopg.Connection[Any], asked: Asked) -> tuple[str, int]:
