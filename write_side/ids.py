@@ -10,22 +10,11 @@ from uuid import UUID
 from msgspec import convert
 
 SALT_BYTES = 16
-FETCHED_BYTES = 4096
 VERSION_7 = 7 << 76 | 2 << 62
 RANDOM = ~(0xF << 76 | 0x3 << 62)
 """Which bits of the last 80 are not told by version and variant."""
-
-
-def uuid7() -> UUID:
-    """Return a UUIDv7 (RFC 9562): milliseconds since 1970 in the first 48 bits, the rest random."""
-    milliseconds = time.time_ns() // 1_000_000
-    number = milliseconds << 80 | int.from_bytes(_chance(10), "big") & RANDOM | VERSION_7
-    return convert(number.to_bytes(16, "big"), UUID)  # a sixth of what UUID itself takes: every command has three
-
-
-def salt() -> bytes:
-    """Return the salt of one event's payload digest."""
-    return _chance(SALT_BYTES)
+CHANCE_BYTES = 10
+FETCHED_BYTES = 4096
 
 
 class _Fetched:
@@ -48,3 +37,15 @@ class _Fetched:
 
 
 _chance = _Fetched()
+
+
+def uuid7() -> UUID:
+    """Return a UUIDv7 (RFC 9562): milliseconds since 1970 in the first 48 bits, the rest random."""
+    milliseconds = time.time_ns() // 1_000_000
+    number = milliseconds << 80 | int.from_bytes(_chance(CHANCE_BYTES), "big") & RANDOM | VERSION_7
+    return convert(number.to_bytes(16, "big"), UUID)  # a sixth of what UUID itself takes: every command has three
+
+
+def salt() -> bytes:
+    """Return the salt of one event's payload digest."""
+    return os.urandom(SALT_BYTES)
