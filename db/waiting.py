@@ -2,7 +2,7 @@
 
 One connection a process listens for what is appended and for the projector's batches. What it hears is a hint only: how
 far both are is read after every hint, and every POLL_SECONDS while somebody waits: a lost notification delays who waits
-and loses nobody.
+and loses nobody. Where nobody waits, hints of PACE_SECONDS share one read: there is one for every batch of commands.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from db.pool import Connection
 
 POLL_SECONDS = 0.25
+PACE_SECONDS = 0.05
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 log = structlog.get_logger()
@@ -40,6 +41,7 @@ class Waiter:
         self._settled_at = self._clock_at = datetime.min.replace(tzinfo=UTC)
         self._head = 0
         self._waiting: dict[asyncio.Future[None], Callable[[], bool]] = {}
+        self._wanted = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -75,6 +77,7 @@ class Waiter:
             return True
         reached = asyncio.get_running_loop().create_future()
         self._waiting[reached] = is_there
+        self._wanted.set()
         try:
             async with asyncio.timeout(timeout):
                 await reached
@@ -113,7 +116,7 @@ class Waiter:
                 reached.set_result(None)
 
     async def _hear(self, connection: Connection) -> None:
-        """Return when anything was said, or after a poll's time while somebody waits.
+        """Return when anything was said, or after a poll's time while somebody waits; some time later if nobody does.
 
         All that was said is taken before the next read: what is said later wakes again.
         """
@@ -123,5 +126,8 @@ class Waiter:
                 heard = True
             if self._waiting:
                 return
+        self._wanted.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wanted.wait(), PACE_SECONDS)
         async for _ in connection.notifies(timeout=0):
             pass

@@ -13,7 +13,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from db.pool import Dsns
+from db import waiting
+from db.pool import Connection, Dsns
 from db.waiting import Waiter
 from tests.conftest import Clone
 from tests.integration.reading import Projected, day, projected, reading, registered, revised, uid
@@ -71,6 +72,35 @@ def test_a_position_that_is_there_already_is_not_waited_for_even_if_told_before(
         assert await waiter.wait_for(3, 10)
         assert await waiter.wait_for(2, 0)
         await waiter.stop()
+        await waiter.stop()
+
+    asyncio.run(scenario())
+
+
+def test_while_nobody_waits_what_is_said_is_looked_into_together(
+    conninfo: str, book: Projected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PACE_SECONDS", 60)
+    reads: list[None] = []
+    begun = asyncio.Event()
+    read = Waiter._read
+
+    async def counted(waiter: Waiter, connection: Connection) -> None:
+        await read(waiter, connection)
+        reads.append(None)
+        begun.set()
+
+    monkeypatch.setattr(Waiter, "_read", counted)
+
+    async def scenario() -> None:
+        waiter = Waiter(Dsns(conninfo).of("read"))
+        await waiter.start()
+        await begun.wait()
+        for position in range(3, 30):
+            await asyncio.to_thread(advance, book.connection, position, say=True)
+        assert len(reads) == 1
+        assert await waiter.wait_for(29, 10)  # who comes waits for no pause
+        assert len(reads) <= 3
         await waiter.stop()
 
     asyncio.run(scenario())
