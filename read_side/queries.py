@@ -35,8 +35,8 @@ class Found(Struct, Generic[Item], frozen=True, kw_only=True):
     """An answer: the position and the instant of valid time it was read at, its items, how many there are in all.
 
     `warning` says that something is missing in it because it is parked. `now` is the instant that a list in pages is
-    pinned to, and `key` what an item of it is found by. `bodies` has what was made of it, and the ETag, by the URL: whoever
-    asked the same at the same moment is given the same answer.
+    pinned to, and `key` what an item of it is found by. `bodies` has what was made of it for each URL, and the ETag:
+    whoever asked the same at the same moment is given the same answer.
     """
 
     position: int

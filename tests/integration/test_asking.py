@@ -99,7 +99,8 @@ async def test_a_connection_at_hand_is_given_again_and_one_that_died_is_not(clon
         assert again is first
         await given.putconn(again)
         async with await psycopg.AsyncConnection.connect(first.info.dsn, password=first.info.password) as killer:
-            await killer.execute("SELECT pg_terminate_backend(%s)", [first.info.backend_pid])
+            ended = await killer.execute("SELECT pg_terminate_backend(%s, 10000)", [first.info.backend_pid])
+            assert await ended.fetchone() == (True,)
         async with given.connection() as other:
             assert await asking.ask(other, "refused", {"number": 1}, prepare=True) == [(1,)]
         assert other is not first
