@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request, Response
 
 from read_side.api.cursors import page_by_key
+from shared.http.headers import header
 from shared.http.paging import page_of
 from shared.http.ready import JSON, Ready
-from shared.http.requests import header
 from shared.http.shapes import encode
 from shared.http.warning import warning
 
