@@ -12,8 +12,8 @@ LEAST_BUFFERS, MOST_BUFFERS = 128, 1024
 def shared_buffers() -> str:
     """Return a quarter of the machine's memory, within bounds: PostgreSQL takes it as it comes to need it.
 
-    What an event touches lies everywhere: tables and indexes of a million versions take 0.9 GB. With 0.5 GB a fifth of
-    the projector's time in the server went into reading pages, and into writing others to make room.
+    What an event touches lies everywhere, and tables and indexes of a million versions take 1 GB. With half of that, a
+    seventh of the time that folding takes in the server went into reading pages, and writing others to make room.
     """
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MEGABYTE
     return f"{min(max(memory // 4, LEAST_BUFFERS), MOST_BUFFERS)}MB"
