@@ -20,14 +20,13 @@ from write_side.api.bodies import (
     details_of,
     given,
     required_when_given,
-    span,
 )
-from write_side.api.lines import MOST_DETAILS, Line, read_line
 from write_side.external_key import ID_CHARACTERS, SOURCE, ExternalKey
 from write_side.ingest import Row
 from write_side.upsert import Upsert
 
 LISTED, BY_TYPE = "listed", "by_type"
+MOST_DETAILS = 1000
 SOURCE_PATTERN = f"^{SOURCE.pattern}$"
 Source = Annotated[
     Text,
@@ -67,7 +66,7 @@ class RowIn(DatedBody):
 
 def row_of_json(line: int, raw: bytes, source: str | None = None) -> Row:
     """Return a line of NDJSON as a row; a key without a source has this one, if any."""
-    return _row(line, raw, len(raw), lambda: read_line(raw) or parse_json(RowIn, raw), source)
+    return _row(line, raw, len(raw), lambda: parse_json(RowIn, raw), source)
 
 
 def row_of_cells(line: int, cells: Mapping[str, Any], size: int, source: str, raw: object) -> Row:
@@ -75,7 +74,7 @@ def row_of_cells(line: int, cells: Mapping[str, Any], size: int, source: str, ra
     return _row(line, raw, size, lambda: RowIn.model_validate(cells), source)
 
 
-def _row(line: int, raw: object, size: int, read: Callable[[], RowIn | Line], source: str | None) -> Row:
+def _row(line: int, raw: object, size: int, read: Callable[[], RowIn], source: str | None) -> Row:
     try:
         body = read()
         return Row(line, raw, size, _command(body, source), body.reason)
@@ -86,7 +85,7 @@ def _row(line: int, raw: object, size: int, read: Callable[[], RowIn | Line], so
     return Row(line, raw, size, refusal=Invalid([_renamed(error) for error in refusal.errors]))
 
 
-def _command(body: RowIn | Line, default_source: str | None) -> Upsert:
+def _command(body: RowIn, default_source: str | None) -> Upsert:
     """Return what a row asks for. Raises Invalid where it does not say of which entity."""
     source = body.source or default_source
     key = None
@@ -101,15 +100,11 @@ def _command(body: RowIn | Line, default_source: str | None) -> Upsert:
     return Upsert(
         entity_uid=body.entity_uid,
         key=key,
-        display_name=_given(body, "display_name"),
-        entity_type=_given(body, "entity_type"),
+        display_name=given(body, "display_name", UNSET),
+        entity_type=given(body, "entity_type", UNSET),
         details=body.details if isinstance(body.details, dict) else details_of(body),
-        **span(body.effective_at, body.effective_until),
+        **body.span(),
     )
-
-
-def _given(body: RowIn | Line, name: str) -> Any:  # noqa: ANN401  # the member's own type
-    return getattr(body, name) if isinstance(body, Line) else given(body, name, UNSET)
 
 
 def _renamed(error: FieldError) -> FieldError:
