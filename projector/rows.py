@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
-from db import cells
-from db.arrays import Pack, Packed, instants, integers, texts, uuids
+from db.arrays import Pack, bigints, instants, integers, texts, uuids
 from db.queries import statement
 from projector.audit import AuditEntry, audit_entries
 from shared.core.events import (
@@ -60,13 +59,9 @@ Statement = tuple[str, Mapping[str, Any]]
 """The name of a statement, and its parameters."""
 
 
-def _bigints(values: Sequence[int | None]) -> Packed:
-    return Packed(cells.array(20, cells.bigints(values)))
-
-
 PACKED: dict[str, Pack] = {
-    **dict.fromkeys(("id", "audit_id", "position", "last_position"), _bigints),
-    **dict.fromkeys(("recorded_from_position", "valid_to_known_position"), _bigints),
+    **dict.fromkeys(("id", "audit_id", "position", "last_position"), bigints),
+    **dict.fromkeys(("recorded_from_position", "valid_to_known_position"), bigints),
     **dict.fromkeys(("version", "change_points"), integers),
     **dict.fromkeys(("entity_uid", "event_id", "last_event_id"), uuids),
     **dict.fromkeys(("valid_from", "valid_to", "asserted_to", "created_at", "updated_at"), instants),
@@ -148,7 +143,7 @@ class Writes:
         for kind, (cls, said) in KINDS.items():
             gone = [change for change in self.superseded.values() if type(change.row) is cls]
             rows = [change.row for change in gone]
-            more = {"recorded_to_position": _bigints([change.recorded_to_position for change in gone])}
+            more = {"recorded_to_position": bigints([change.recorded_to_position for change in gone])}
             made += _of_rows(f"projector/supersede_{kind}_rows", rows, (*SUPERSEDED, *said), more | _search_names(rows))
         for kind, (cls, _) in KINDS.items():
             rows = [row for row in self.updated.values() if type(row) is cls]
