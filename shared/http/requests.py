@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Request
 from msgspec import DecodeError, Struct
 from msgspec.json import decode, encode
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -22,6 +21,8 @@ from shared.core.errors import FieldError, Invalid, Unknown, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from starlette.requests import Request
 
 Model = TypeVar("Model", bound=BaseModel)
 
