@@ -21,7 +21,7 @@ COMMANDS = {
     "ingest": "cockpit.ingest_cli:ingest",
     "serve": "cockpit.serve_cli:serve",
     "api": "cockpit.serve_cli:api",
-    "project": "cockpit.serve_cli:project",
+    "project": "cockpit.project_cli:project",
     "verify": "cockpit.verify_cli:verify_command",
     "migrate": "cockpit.database_cli:migrate_command",
     "fixtures": "cockpit.fixtures_cli:fixtures",

@@ -1,4 +1,4 @@
-"""`cockpit serve`, `cockpit api` and `cockpit project`: the service, whole or in parts."""
+"""`cockpit serve` and `cockpit api`: the service, whole or its API alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from cockpit.serve import Parts, bind, run
+from cockpit.running import run, start_projector
+from cockpit.serve import bind, load_samples, start_api
 from db.connect import database, prepare
 from shared.settings import Settings
 
@@ -21,9 +22,8 @@ def serve(
         os.execv(sys.executable, [sys.executable, "-m", "cockpit.reload"])  # noqa: S606  # no shell is the point
     settings = Settings()
     with bind(settings) as listening, database(settings, join=False) as found:
-        dsns = prepare(found.conninfo, settings)
-        fixtures = settings.environment != "production"
-        run(settings, dsns, Parts(api="both", projector=True, fixtures=fixtures), on=listening, database=found)
+        samples = () if settings.environment == "production" else (load_samples,)
+        run(settings, prepare(found.conninfo, settings), found, *samples, start_projector, start_api("both", listening))
 
 
 def api(
@@ -32,11 +32,4 @@ def api(
     """Run the API alone; a projector runs elsewhere."""
     settings = Settings()
     with bind(settings) as listening, database(settings) as found:
-        run(settings, prepare(found.conninfo, settings), Parts(api=side), on=listening, database=found)
-
-
-def project() -> None:
-    """Run the projector alone; of several one leads, the others wait."""
-    settings = Settings()
-    with database(settings) as found:
-        run(settings, prepare(found.conninfo, settings), Parts(projector=True), on=None, database=found)
+        run(settings, prepare(found.conninfo, settings), found, start_api(side, listening))
