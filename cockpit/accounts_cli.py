@@ -1,14 +1,14 @@
 """`cockpit user …` and `cockpit token …`: accounts from the command line.
 
-The main command line adds both apps and says how the database is reached: it sets `ctx.obj` to an `OpenAccounts`, a
-function that opens a pool of the writer and yields Accounts while it is open.
+The database is the one that the settings name, unless `ctx.obj` is an `OpenAccounts`: a function that opens a pool of
+the writer and yields Accounts while it is open.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -18,8 +18,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from db.accounts import Accounts, TokenRow
+from db.connect import database, prepare
+from db.pool import make_pool
 from shared.core.errors import CockpitError
 from shared.http.instants import show
+from shared.settings import Settings
 
 Result = TypeVar("Result")
 OpenAccounts = Callable[[], AbstractAsyncContextManager[Accounts]]
@@ -77,12 +80,21 @@ def revoke_token(ctx: typer.Context, token_id: UUID) -> None:
     _run(ctx, lambda accounts: accounts.revoke_by_id(token_id))
 
 
+@asynccontextmanager
+async def open_accounts() -> AsyncIterator[Accounts]:
+    """Yield the accounts of the database that the settings name."""
+    settings = Settings()
+    with database(settings) as found:
+        async with make_pool(prepare(found.conninfo, settings).of("write"), settings.pool_size) as pool:
+            yield Accounts(pool)
+
+
 def _run(ctx: typer.Context, work: Callable[[Accounts], Awaitable[Result]]) -> Result:
     """Return what the work returns; an error of the domain is one line on stderr and exit code 1."""
-    open_accounts: OpenAccounts = ctx.obj
+    opened: OpenAccounts = ctx.obj or open_accounts
 
     async def run() -> Result:
-        async with open_accounts() as accounts:
+        async with opened() as accounts:
             return await work(accounts)
 
     try:

@@ -1,4 +1,4 @@
-"""Where a command writes what may be long: standard output, or a file that is there only once it is whole."""
+"""What a command writes: what may be long, to a file that is there only once it is whole; what others said, plainly."""
 
 from __future__ import annotations
 
@@ -50,3 +50,12 @@ def _standard_output() -> Iterator[BinaryIO]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest, written at the end, goes nowhere
         raise
+
+
+def plain(text: str) -> str:
+    r"""Return a text on one line, and without what a terminal obeys.
+
+    >>> print(plain("a\x1b[2J\nb"))
+    a\x1b[2J\nb
+    """
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

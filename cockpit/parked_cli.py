@@ -13,6 +13,7 @@ import psycopg
 import typer
 from pydantic import ValidationError
 
+from cockpit.output import plain
 from cockpit.services import writers
 from db.connect import database, prepare
 from db.queries import statement
@@ -158,12 +159,3 @@ def _dsns() -> Iterator[Dsns]:
 def _ask(name: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
     with _dsns() as dsns, psycopg.connect(dsns.of("read")) as connection:
         return [row[FRONT:] for row in connection.execute(statement(name), parameters).fetchall()]
-
-
-def plain(text: str) -> str:
-    r"""Return a text on one line, and without what a terminal obeys.
-
-    >>> print(plain("a\x1b[2J\nb"))
-    a\x1b[2J\nb
-    """
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

@@ -14,6 +14,7 @@ from db.queries import statement
 from projector.batch import Fenced, Projection
 from projector.refold import refold_stream
 from projector.requested import Requested
+from shared.core.errors import CockpitError
 
 if TYPE_CHECKING:
     from db.pool import Connection
@@ -41,7 +42,7 @@ UNSETTLED_SECONDS = 0.1
 log = structlog.get_logger()
 
 
-class NotDirectError(Exception):
+class NotDirectError(CockpitError):
     """The projector's connection is pooled by transaction: LISTEN needs a direct one."""
 
 

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Request
 from msgspec import DecodeError, Struct
 from msgspec.json import decode, encode
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
@@ -24,6 +23,8 @@ from shared.http.headers import header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from starlette.requests import Request
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from cockpit.__main__ import cli
+from cockpit.commands import COMMANDS as TABLE
 from tests.acceptance.processes import JOHN, Process, cockpit, is_ready, load_sample_data, running, until
 
-GROUPS = ("user", "token", "parked")
 COMMANDS = [
-    *([command.callback.__name__.removesuffix("_command")] for command in cli.registered_commands if command.callback),
-    *([name] for name in GROUPS),
+    *([name] for name in TABLE),
     *(["user", name] for name in ("create", "password")),
     *(["token", name] for name in ("create", "list", "revoke")),
     *(["parked", name] for name in ("list", "show", "retry", "skip")),
@@ -65,6 +66,19 @@ def test_what_is_no_command_is_refused(tmp_path: Path) -> None:
     done = cockpit("nonsense", folder=tmp_path)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_loads_what_it_needs_and_no_web_framework_for_what_serves_nothing() -> None:
+    modules = {place.partition(":")[0] for place in TABLE.values()}
+    quiet = modules - {"cockpit.serve_cli", "cockpit.openapi"}
+    program = (
+        "import importlib, sys, cockpit.__main__\n"
+        f"loaded = {modules}.intersection(sys.modules)\n"
+        f"for name in {quiet}: importlib.import_module(name)\n"
+        "print(sorted(loaded), 'fastapi' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] False\n"
 
 
 def test_users_and_tokens_are_made_beside_a_running_service(service: Process, home: Path) -> None:

@@ -1,4 +1,4 @@
--- How the database is, for /ping/, /readyz and `cockpit status`; called by cockpit/health.py and cockpit/__main__.py.
+-- How the database is, for /ping/, /readyz and `cockpit status`; called by cockpit/health.py and cockpit/database_cli.py.
 SELECT
     current_setting('server_version') AS postgresql_version,
     coalesce((SELECT position FROM log.event ORDER BY position DESC LIMIT 1), 0) AS head_position,

@@ -1,0 +1,33 @@
+"""`cockpit fixtures`: the sample data from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+from rich.console import Console
+
+from cockpit.fixtures import load
+from cockpit.services import writers
+from db.connect import database, prepare
+from shared.settings import Settings
+
+REFUSED = "Sample data, with its well-known passwords, is not for production."
+console = Console(stderr=True)
+out = Console()
+
+
+def fixtures() -> None:
+    """Load the sample data; what is there already is left as it is. Refused in production."""
+    settings = Settings()
+    if settings.environment == "production":
+        console.print(REFUSED, style="red", highlight=False, soft_wrap=True, markup=False)
+        raise typer.Exit(1)
+
+    async def load_into(conninfo: str) -> int:
+        async with writers(prepare(conninfo, settings), settings) as writing:
+            return await load(writing.handler, writing.accounts)
+
+    with database(settings) as found:
+        appended = asyncio.run(load_into(found.conninfo))
+    out.print(f"{appended} events appended.")
