@@ -74,4 +74,6 @@ class Cycle(RequestResponseCycle):
         self.transport.write(head + body)
         self.response_complete = True
         self.message_event.set()
+        if not self.keep_alive:  # it is shutting down since the head was made
+            self.transport.close()
         self.on_response()

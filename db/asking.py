@@ -12,7 +12,6 @@ from asyncio import Future, get_running_loop
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import psycopg
 from msgspec import Struct
@@ -31,6 +30,8 @@ Results = list[PGresult]
 
 PARAMETER = re.compile(r"%\((\w+)\)[sb]")
 FAILED = ExecStatus.FATAL_ERROR
+KNOWN = "_cockpit_asking"
+"""Where a connection keeps what is known of its statements."""
 
 
 class _Known(Struct):
@@ -41,19 +42,16 @@ class _Known(Struct):
     reads: bool = False
 
 
-_known: WeakKeyDictionary[Connection, dict[str, _Known]] = WeakKeyDictionary()
-
-
 async def ask(connection: Connection, name: str, params: Mapping[str, Any], *, prepare: bool) -> list[Row]:
     """Return the rows that a statement finds; where it is not prepared, it is planned for these values.
 
     Raises what psycopg does. Whoever is cancelled leaves behind a connection that is closed.
     """
-    of_connection = _known.setdefault(connection, {})
+    of_connection: dict[str, _Known] = vars(connection).setdefault(KNOWN, {})  # there as long as the connection is
     try:
         return await _ask(connection, name, params, of_connection, prepare=prepare)
-    except InvalidSqlStatementName:  # psycopg forgets all that is prepared on a connection, when it likes
-        of_connection.clear()
+    except InvalidSqlStatementName:  # psycopg forgets what is prepared on a connection, when it likes
+        of_connection.pop(name, None)
         return await _ask(connection, name, params, of_connection, prepare=prepare)
 
 
@@ -78,9 +76,12 @@ async def _ask(
             known.is_prepared = True
         pgconn.send_query_prepared(name.encode(), values, transformer.formats, Format.BINARY)
     result = _check(await _results(pgconn))
-    transformer.set_pgresult(result, set_loaders=not known.reads)
-    known.reads = True
-    return transformer.load_rows(0, result.ntuples, tuple)
+    # of what is prepared the server refuses another kind of rows than the first time; of anything else it does not
+    transformer.set_pgresult(result, set_loaders=not (prepare and known.reads))
+    known.reads = prepare
+    rows = transformer.load_rows(0, result.ntuples, tuple)
+    transformer.set_pgresult(None, set_loaders=False)  # else it would be kept until the next answer
+    return rows
 
 
 @cache
@@ -100,14 +101,15 @@ async def _results(pgconn: PGconn) -> Results:
     if not coming.is_sent:
         loop.add_writer(socket, coming.look)
     try:
-        await coming.answered
+        try:
+            await coming.answered
+        finally:
+            loop.remove_reader(socket)
+            if not coming.is_sent:
+                loop.remove_writer(socket)
     except BaseException:
         pgconn.finish()
         raise
-    finally:
-        loop.remove_reader(socket)
-        if not coming.is_sent:
-            loop.remove_writer(socket)
     return coming.results
 
 

@@ -104,9 +104,9 @@ class Pool(AsyncConnectionPool[Connection]):
 
     async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109  # as psycopg has it
         """Close the connections."""
-        while self._at_hand:
-            await self._give_back(self._at_hand.pop())
         await super().close(timeout)
+        while self._at_hand:  # a closed pool closes what it is given
+            await self._give_back(self._at_hand.pop())
 
     def _may_stay(self, connection: Connection) -> bool:
         return (

@@ -128,6 +128,7 @@ class Waiter:
                 return
         self._wanted.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wanted.wait(), PACE_SECONDS)
+            async with asyncio.timeout(PACE_SECONDS):  # wait_for of Python 3.11 may swallow that the task was cancelled
+                await self._wanted.wait()
         async for _ in connection.notifies(timeout=0):
             pass

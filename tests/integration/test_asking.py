@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -21,6 +23,7 @@ STATEMENTS = {
     "told": "SELECT %(number)s::bigint, %(at)s::timestamptz, %(text)s::text, '100%%', %(number)s::bigint + 1",
     "refused": "SELECT 1 / %(number)s::bigint",
     "counted": "SELECT cardinality(%(uids)s::uuid[])",
+    "changing": "SELECT * FROM public.changing",
     "slow": "SELECT pg_sleep(%(seconds)s::float)",
 }
 
@@ -136,3 +139,32 @@ async def test_a_pool_that_closes_ends_what_is_at_hand(clone: Clone) -> None:
         for connection in taken:
             await given.putconn(connection)
     assert all(connection.closed for connection in taken)
+
+
+async def test_an_answer_of_another_kind_than_before_is_read_as_it_is(clone: Clone) -> None:
+    async with pool(clone) as given, given.connection() as connection:
+        await connection.execute("CREATE TABLE public.changing (number integer)")
+        await connection.execute("INSERT INTO public.changing VALUES (7)")
+        assert await asking.ask(connection, "changing", {}, prepare=False) == [(7,)]
+        await connection.execute("ALTER TABLE public.changing ALTER number TYPE bigint, ADD more text DEFAULT 'more'")
+        assert await asking.ask(connection, "changing", {}, prepare=False) == [(7, "more")]
+
+
+async def test_nothing_is_kept_of_a_connection_that_has_ended(clone: Clone) -> None:
+    with clone() as conninfo:
+        connection = await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
+        assert await asking.ask(connection, "refused", {"number": 1}, prepare=True) == [(1,)]
+        await connection.close()
+        ended = weakref.ref(connection)
+        del connection
+        gc.collect()
+        assert ended() is None
+
+
+async def test_where_one_statement_is_forgotten_the_others_are_asked_as_before(clone: Clone) -> None:
+    async with pool(clone) as given, given.connection() as connection:
+        many = arrays.uuids([UUID(int=1)])
+        for _ in range(2):
+            assert await asking.ask(connection, "refused", {"number": 1}, prepare=True) == [(1,)]
+            assert await asking.ask(connection, "counted", {"uids": many}, prepare=True) == [(1,)]
+            await connection.execute("DEALLOCATE refused")

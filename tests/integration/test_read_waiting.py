@@ -106,6 +106,27 @@ def test_while_nobody_waits_what_is_said_is_looked_into_together(
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_a_waiter_that_is_stopped_as_somebody_begins_to_wait_comes_to_its_end(
+    turns: int, conninfo: str, book: Projected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PACE_SECONDS", 60)
+
+    async def scenario() -> None:
+        waiter = Waiter(Dsns(conninfo).of("read"))
+        await waiter.start()
+        await asyncio.to_thread(advance, book.connection, 3, say=True)
+        await asyncio.sleep(0.2)  # it pauses now
+        asking = asyncio.create_task(waiter.wait_for(2**40, 0.1))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await waiter.stop()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    asyncio.run(scenario())
+
+
 def test_the_waiter_comes_back_when_its_connection_is_cut(conninfo: str, book: Projected) -> None:
     async def scenario() -> None:
         waiter = Waiter(Dsns(conninfo).of("read"))

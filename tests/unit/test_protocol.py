@@ -115,3 +115,25 @@ async def test_a_header_that_would_be_two_is_never_sent(value: bytes) -> None:
 async def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one() -> None:
     transport = await answered(start(PLAIN), body(b"he"))
     assert transport.closed
+
+
+async def test_an_answer_that_comes_after_the_order_to_stop_ends_its_connection() -> None:
+    goes_on = asyncio.Event()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": PLAIN})
+        await goes_on.wait()
+        await send({"type": "http.response.body", "body": b"hello"})
+
+    config = uvicorn.Config(app, http=Protocol, access_log=False, server_header=False, log_config=None, lifespan="off")
+    config.load()
+    state, transport = ServerState(), Transport()
+    protocol = Protocol(config, state, {})
+    protocol.connection_made(transport)
+    protocol.data_received(GET)
+    await asyncio.sleep(0)
+    protocol.shutdown()
+    goes_on.set()
+    await asyncio.gather(*state.tasks)
+    assert transport.closed
+    assert transport.writes[0].endswith(b"hello")
