@@ -33,7 +33,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from db import child
-from db.tuning import DEFAULTS
+from db.tuning import defaults
 from shared.core.errors import CockpitError
 
 _USER = "cockpit"  # a role of the cluster, not an account of the operating system
@@ -100,8 +100,8 @@ class EmbeddedPostgres:
     """A server for the cluster in `data_dir`/postgres, which the first start creates; the rest of `data_dir` is ours.
 
     `bin_dir` holds `initdb` and `postgres`, version 15 or newer; the wheel's are the default. `settings` are server
-    parameters that override DEFAULTS. While it runs the owner must not fork without exec: the copy would keep the
-    locks. SIGTERM and SIGINT are the owner's business: it calls `stop`.
+    parameters that override those of `tuning`. While it runs the owner must not fork without exec: the copy would keep
+    the locks. SIGTERM and SIGINT are the owner's business: it calls `stop`.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class EmbeddedPostgres:
         self._cluster = self._data_dir / "postgres"
         self._log = self._data_dir / "postgres.log"
         self._bin_dir = bin_dir
-        self._settings = {**DEFAULTS, **(settings or {})}
+        self._settings = settings or {}
         self._held = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._address: Mapping[str, str] = {}
@@ -207,6 +207,7 @@ class EmbeddedPostgres:
     def _arguments(self, sockets: Path) -> list[str]:
         quoted = str(sockets).replace('"', '""')
         settings = {
+            **defaults(self._data_dir),
             **self._settings,
             # What the rest of this module relies on.
             "port": _PORT,

@@ -198,7 +198,7 @@ class Ingest:
     def _request(self, row: Row, name: Name | None) -> Request:
         return Request(
             metadata=self._metadata,
-            context=replace(self._context, reason=row.reason) if row.reason else self._context,
+            context=self._context if row.reason is None else replace(self._context, reason=row.reason),
             receipt=Receipt(name.key, name.digest, 200, None) if name else None,
             command_id=name.command_id if name else ids.uuid7(),
             size=row.size * MEMORY_OF_A_BYTE,

@@ -55,7 +55,7 @@ def negotiated(endpoint: Endpoint, media: Sequence[str]) -> Endpoint:
         chosen = named or takes(b",".join(accept).decode("latin-1") or None if accept else None, media)
         if chosen is None:
             raise HTTPException(406, f"What is here is {' or '.join(media)}.")
-        scope["state"]["media"] = chosen
+        scope.setdefault("state", {})["media"] = chosen
         response = await endpoint(request)
         if several:
             response.raw_headers.append((b"vary", b"Accept"))

@@ -105,13 +105,10 @@ WITH moment AS MATERIALIZED (
     FROM (
         (SELECT entity_uid FROM near WHERE EXISTS (SELECT FROM last))
         UNION ALL
-        (SELECT entity_uid FROM entity_head  -- should one of those near not differ in the end
-         WHERE CASE WHEN %(backward)s::boolean THEN entity_uid < (SELECT entity_uid FROM last)
+        (SELECT entity_uid FROM candidate  -- all of them, or those behind should one of the near not differ in the end
+         WHERE NOT EXISTS (SELECT FROM last)
+            OR CASE WHEN %(backward)s::boolean THEN entity_uid < (SELECT entity_uid FROM last)
                     ELSE entity_uid > (SELECT entity_uid FROM last) END
-         ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-                  CASE WHEN %(backward)s::boolean THEN entity_uid END DESC)
-        UNION ALL
-        (SELECT entity_uid FROM candidate WHERE NOT EXISTS (SELECT FROM last)
          ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
                   CASE WHEN %(backward)s::boolean THEN entity_uid END DESC)
     ) o
