@@ -45,7 +45,7 @@ WITH moment AS MATERIALIZED (
 ), crowd AS MATERIALIZED (  -- how many entities are looked at in their order, at most: many changes soon fill a page
     SELECT CASE WHEN %(mode)s::text <> 'knowledge' AND %(known_from)s::bigint IS NULL
                      AND turns * turns > 10 * entities * (%(limit)s::bigint + %(offset)s::bigint)
-                THEN greatest(5 * entities / turns, 1) * (%(limit)s::bigint + %(offset)s::bigint) ELSE 0 END::bigint AS most
+                THEN greatest(8 * entities / turns, 2) * (%(limit)s::bigint + %(offset)s::bigint) ELSE 0 END::bigint AS most
     FROM (SELECT sum(greatest(turns, abs(net)))
                  * (SELECT least(known_to::float8 / greatest(position, 1), 1) FROM moment) AS turns
           FROM count_mark WHERE entity_type = '' AND upto > %(from)s::timestamptz AND upto <= %(to)s::timestamptz) m,
@@ -92,9 +92,13 @@ WITH moment AS MATERIALIZED (
                  OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
                  AND v.valid_to_known_position <= %(known)s::bigint)
           OFFSET 0)
-    LIMIT %(limit)s::bigint + %(offset)s::bigint
+    LIMIT 2 * (%(limit)s::bigint + %(offset)s::bigint) -- some may not differ in the end
 ), last AS MATERIALIZED (
-    SELECT entity_uid FROM near OFFSET %(limit)s::bigint + %(offset)s::bigint - 1
+    SELECT entity_uid FROM near
+    WHERE (SELECT count(*) FROM near) >= %(limit)s::bigint + %(offset)s::bigint
+    ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END DESC,
+             CASE WHEN %(backward)s::boolean THEN entity_uid END
+    LIMIT 1
 ), candidate AS (
     SELECT entity_uid FROM turned WHERE %(mode)s::text <> 'knowledge'
     UNION
