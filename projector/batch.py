@@ -209,10 +209,9 @@ class Projection:
     ) -> AsyncIterator[None]:
         """Give a transaction that writes nothing before the fence. Raises Fenced.
 
-        What is to be asked before it is answered before anything is written.
-
         It takes two round trips, however many statements: all of them at once, and its end when the fence was passed.
-        `connection.transaction()` would take two more.
+        `connection.transaction()` would take two more. What `ask` asks is answered before anything is written: one
+        more.
         """
         expected = {"expected": self.position, "generation": self._generation}
         fence = None

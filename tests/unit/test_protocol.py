@@ -43,6 +43,16 @@ class Transport(asyncio.Transport):
     def resume_reading(self) -> None: ...
 
 
+def connected(app: Any) -> tuple[Protocol, ServerState, Transport]:
+    """Return one connection to an app: what speaks on it, what runs for it, and what goes out."""
+    config = uvicorn.Config(app, http=Protocol, access_log=False, server_header=False, log_config=None, lifespan="off")
+    config.load()
+    state, transport = ServerState(), Transport()
+    protocol = Protocol(config, state, {})
+    protocol.connection_made(transport)
+    return protocol, state, transport
+
+
 async def answered(*messages: dict[str, Any], request: bytes = GET) -> Transport:
     """Return what goes out when an app sends these messages."""
 
@@ -50,11 +60,7 @@ async def answered(*messages: dict[str, Any], request: bytes = GET) -> Transport
         for message in messages:
             await send(message)
 
-    config = uvicorn.Config(app, http=Protocol, access_log=False, server_header=False, log_config=None, lifespan="off")
-    config.load()
-    state, transport = ServerState(), Transport()
-    protocol = Protocol(config, state, {})
-    protocol.connection_made(transport)
+    protocol, state, transport = connected(app)
     protocol.data_received(request)
     await asyncio.gather(*state.tasks)
     closed = transport.closed
@@ -125,11 +131,7 @@ async def test_an_answer_that_comes_after_the_order_to_stop_ends_its_connection(
         await goes_on.wait()
         await send({"type": "http.response.body", "body": b"hello"})
 
-    config = uvicorn.Config(app, http=Protocol, access_log=False, server_header=False, log_config=None, lifespan="off")
-    config.load()
-    state, transport = ServerState(), Transport()
-    protocol = Protocol(config, state, {})
-    protocol.connection_made(transport)
+    protocol, state, transport = connected(app)
     protocol.data_received(GET)
     await asyncio.sleep(0)
     protocol.shutdown()
