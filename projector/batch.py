@@ -209,43 +209,28 @@ class Projection:
     ) -> AsyncIterator[None]:
         """Give a transaction that writes nothing before the fence. Raises Fenced.
 
-        It takes two round trips, however many statements: all of them at once, and its end when the fence was passed.
-        `connection.transaction()` would take two more. What `ask` asks is answered before anything is written: one
-        more.
+        It takes one round trip, its end with it: a fence that moves nothing is an error, and what is behind it in the
+        pipeline is passed over. What `ask` asks is asked before anything is written, and answered within it.
         """
         expected = {"expected": self.position, "generation": self._generation}
-        fence = None
-        clocks: list[tuple[Any, ...]] = []
         try:
-            async with pipeline(self._connection) as sent:
+            async with pipeline(self._connection):
                 await self._connection.execute("BEGIN")
                 if ask is not None:
                     await ask()
                 fence = await self._connection.execute(statement(name), {**expected, **parameters}, prepare=True)
-                if ask is not None:
-                    clocks = await _passed(fence)
                 yield
-                await sent.sync()
-                clocks = clocks or await _passed(fence)  # before the end of the pipeline, which would send the COMMIT
                 await self._connection.execute("COMMIT")
+            ((self._clock_at,),) = await fence.fetchall()
         except BaseException as error:
             if not self._connection.closed:
                 await self._connection.rollback()
-            if isinstance(error, psycopg.Error) and fence is not None and fence.rowcount == 0:
-                raise Fenced from error  # what came behind ran into what another projector wrote
+            if isinstance(error, psycopg.errors.DivisionByZero):
+                raise Fenced from error
             raise
-        ((self._clock_at,),) = clocks
 
     async def _notify(self, position: int) -> None:
         await self._connection.execute(statement("projector/notify_projected"), {"position": position}, prepare=True)
-
-
-async def _passed(fence: psycopg.AsyncCursor[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return the clock that the fence was passed at. Raises Fenced."""
-    clocks = await fence.fetchall()
-    if not clocks:
-        raise Fenced
-    return clocks
 
 
 def _fold(batch: Folding, rows: Sequence[LogRow], parked_streams: set[str]) -> Folding | None:
