@@ -12,6 +12,7 @@ import psycopg
 from msgspec import Struct
 from msgspec.structs import replace
 
+from db.asking import ask
 from db.pipeline import pipeline
 from db.queries import statement
 from projector.clock import Outlook, count_flipped, flip_current, look_ahead, settled
@@ -120,7 +121,8 @@ class Projection:
 
     async def _read(self, limit: int, after: int, parked_streams: set[str]) -> Folding | None:
         """Return the next events after a position; None when there are none."""
-        rows = await (await self._ask_events(limit, after)).fetchall()
+        asked = {"after": after, "limit": limit}
+        rows = await ask(self._connection, "projector/read_events", asked, prepare=True)
         return Folding(rows, parked_streams) if rows else None
 
     async def _ask_events(self, limit: int, after: int) -> psycopg.AsyncCursor[Any]:
@@ -168,13 +170,13 @@ class Projection:
         folding: asyncio.Future[Folding | None] | None = None
         moved = {"position": batch.position, "recorded_at": batch.recorded_at}
 
-        async def ask(ahead: Folding) -> None:
+        async def ask_ahead(ahead: Folding) -> None:
             nonlocal later
             await ahead.know(self._memory, batch.writes.heads).ask(self._connection, batch.position)
             if ahead.events == limit:
                 later = await self._ask_events(limit, ahead.position)
 
-        asking = None if ahead is None else partial(ask, ahead)
+        asking = None if ahead is None else partial(ask_ahead, ahead)
         try:
             async with self._behind_fence("projector/move_checkpoint", moved, asking):
                 if self._due_at is not None:
@@ -205,19 +207,19 @@ class Projection:
 
     @asynccontextmanager
     async def _behind_fence(
-        self, name: str, parameters: dict[str, Any], ask: Callable[[], Awaitable[None]] | None = None
+        self, name: str, parameters: dict[str, Any], before: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncIterator[None]:
         """Give a transaction that writes nothing before the fence. Raises Fenced.
 
         It takes one round trip, its end with it: a fence that moves nothing is an error, and what is behind it in the
-        pipeline is passed over. What `ask` asks is asked before anything is written, and answered within it.
+        pipeline is passed over. What `before` asks is asked before anything is written, and answered within it.
         """
         expected = {"expected": self.position, "generation": self._generation}
         try:
             async with pipeline(self._connection):
                 await self._connection.execute("BEGIN")
-                if ask is not None:
-                    await ask()
+                if before is not None:
+                    await before()
                 fence = await self._connection.execute(statement(name), {**expected, **parameters}, prepare=True)
                 yield
                 await self._connection.execute("COMMIT")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import psycopg
 import structlog
 
+from db.listening import heard
 from db.queries import statement
 from projector.batch import Fenced, Projection
 from projector.refold import refold_stream
@@ -63,12 +65,14 @@ class Worker:
         self._poll_seconds = poll_seconds
         self._batch_events = batch_events
         self._stopping = asyncio.Event()
+        self._wake = Wake()
         self._failures = 0
         self._next_at = 0.0
 
     def stop(self) -> None:
         """Let the loop end after the batch it is in."""
         self._stopping.set()
+        self._wake.set()
 
     async def run(self) -> None:
         """Lead whenever nobody else does, until stopped; faults of the database are waited out."""
@@ -103,7 +107,7 @@ class Worker:
 
     async def _lead(self, listening: Connection, working: Connection) -> None:
         """Fold batch after batch. The wake flag is cleared before a read, so that no event slips between the two."""
-        wake = Wake()
+        wake = self._wake = Wake()
         listener = asyncio.create_task(_listen(listening, wake), name="projector-listener")
         requested = asyncio.create_task(Requested(self._conninfo, self._poll_seconds).run(), name="projector-requested")
         try:
@@ -122,8 +126,7 @@ class Worker:
                     projection = await Projection.open(working)
                     continue
                 self._failures = 0
-                await self._wait(wake, listener, seconds)
-                await asyncio.sleep(max(0, self._next_at - perf_counter()))
+                await self._wait(listener, seconds)
         finally:
             listener.cancel()
             requested.cancel()
@@ -160,16 +163,17 @@ class Worker:
                 rest = min(rest, UNSETTLED_SECONDS)
         return rest
 
-    async def _wait(self, wake: asyncio.Event, listener: asyncio.Task[None], seconds: float) -> None:
+    async def _wait(self, listener: asyncio.Task[None], seconds: float) -> None:
         """Wait for a notification, so many seconds, or the order to stop. Raises what ended the listener."""
-        waits = {asyncio.create_task(wake.wait()), asyncio.create_task(self._stopping.wait())}
-        try:
-            await asyncio.wait({*waits, listener}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waits:
-                task.cancel()
+        if not listener.done():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
         if listener.done():
             listener.result()
+        rest = self._next_at - perf_counter()
+        if rest > 0:
+            await asyncio.sleep(rest)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -198,16 +202,19 @@ async def _retry(working: Connection, wake: Wake) -> bool:
 
 
 async def _listen(connection: Connection, wake: Wake) -> None:
-    """Set the flag at every notification, until the connection ends."""
-    for channel in (CHANNEL, SETTLE_CHANNEL, RETRY_CHANNEL):
-        await connection.execute(f"LISTEN {channel}")
-    wake.set()
-    async for notify in connection.notifies():
-        wake.settle |= notify.channel == SETTLE_CHANNEL
-        if notify.channel == RETRY_CHANNEL and re.fullmatch(POSITION, notify.payload):
-            wake.retries.add(int(notify.payload))
+    """Set the flag at every notification, and when the connection ends. Raises OperationalError then."""
+    try:
+        for channel in (CHANNEL, SETTLE_CHANNEL, RETRY_CHANNEL):
+            await connection.execute(f"LISTEN {channel}")
         wake.set()
-    raise psycopg.OperationalError("the listening connection ended")
+        while True:
+            for notify in await heard(connection):
+                wake.settle |= notify.channel == SETTLE_CHANNEL
+                if notify.channel == RETRY_CHANNEL and re.fullmatch(POSITION, notify.payload):
+                    wake.retries.add(int(notify.payload))
+            wake.set()
+    finally:
+        wake.set()
 
 
 async def _prove_direct(connection: Connection) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 FRONT = 3
 """How many columns of a statement are about all of it."""
+AT_FIRST_SECONDS = 0.1
+"""How long a read waits to hear of a position before it looks for itself."""
 OWN_SECONDS = 0.5
 """How long a read waits for what its client wrote, where the client did not ask for it."""
 
@@ -103,6 +105,8 @@ class Snapshots:
         params = {**params, "as_of": asked.as_of, "now": asked.now, "known": known}
         required = max(asked.min_position, known or 0)
         wanted = required if known is not None else max(required, asked.own_position)
+        if wanted > self._waiter.position:  # it is hardly there yet: to ask now would be in vain, and hold up who works
+            await self._waiter.wait_for_word(wanted, min(self._wait_seconds, AT_FIRST_SECONDS))
         answer = await self._statements.ask(name, params, prepare=prepare)
         if answer.rows[0][0] < wanted:
             answer = await self._later(answer, name, params, required, wanted, prepare=prepare)
@@ -120,7 +124,7 @@ class Snapshots:
         patience = self._wait_seconds if required > answer.rows[0][0] else min(self._wait_seconds, OWN_SECONDS)
         deadline = get_running_loop().time() + patience
         while answer.rows[0][0] < wanted and (left := deadline - get_running_loop().time()) > 0:
-            await self._waiter.wait_for(wanted, left)
+            await self._waiter.wait_for_word(wanted, left)
             answer = await self._statements.ask(name, params, prepare=prepare)  # told or not: only what is read counts
         if answer.rows[0][0] < required:
             reason = f"The read model is at position {answer.rows[0][0]}: it has not reached {required} yet."
