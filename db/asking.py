@@ -34,7 +34,7 @@ KNOWN = "_cockpit_asking"
 """Where a connection keeps what is known of its statements."""
 
 
-class _Known(Struct):
+class Known(Struct):
     """How one connection sends the values of a statement and reads its rows."""
 
     transformer: abc.Transformer
@@ -47,7 +47,7 @@ async def ask(connection: Connection, name: str, params: Mapping[str, Any], *, p
 
     Raises what psycopg does. Whoever is cancelled leaves behind a connection that is closed.
     """
-    of_connection: dict[str, _Known] = vars(connection).setdefault(KNOWN, {})  # there as long as the connection is
+    of_connection: dict[str, Known] = vars(connection).setdefault(KNOWN, {})  # there as long as the connection is
     try:
         return await _ask(connection, name, params, of_connection, prepare=prepare)
     except InvalidSqlStatementName:  # psycopg forgets what is prepared on a connection, when it likes
@@ -56,13 +56,13 @@ async def ask(connection: Connection, name: str, params: Mapping[str, Any], *, p
 
 
 async def _ask(
-    connection: Connection, name: str, params: Mapping[str, Any], of_connection: dict[str, _Known], *, prepare: bool
+    connection: Connection, name: str, params: Mapping[str, Any], of_connection: dict[str, Known], *, prepare: bool
 ) -> list[Row]:
     known = of_connection.get(name)
     if known is None:
-        known = of_connection[name] = _Known(Transformer(connection))
+        known = of_connection[name] = Known(Transformer(connection))
     pgconn, transformer = connection.pgconn, known.transformer
-    text, names = _numbered(name)
+    text, names = numbered(name)
     given = [params[parameter] for parameter in names]
     values = transformer.dump_sequence(
         given, [PyFormat.BINARY if isinstance(value, Packed) else PyFormat.TEXT for value in given]
@@ -85,7 +85,7 @@ async def _ask(
 
 
 @cache
-def _numbered(name: str) -> tuple[bytes, Sequence[str]]:
+def numbered(name: str) -> tuple[bytes, Sequence[str]]:
     """Return a statement as the server takes it, with $1 for the first of these parameters, and so on."""
     text = statement(name)
     names = list(dict.fromkeys(PARAMETER.findall(text)))

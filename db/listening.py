@@ -34,7 +34,11 @@ async def heard(connection: Connection, seconds: float | None = None) -> list[No
             if found := _said(pgconn):
                 coming.set_result(found)
 
-    timer = None if seconds is None else loop.call_later(seconds, lambda: coming.done() or coming.set_result([]))
+    def give_up() -> None:
+        if not coming.done():
+            coming.set_result([])
+
+    timer = None if seconds is None else loop.call_later(seconds, give_up)
     socket = pgconn.socket
     loop.add_reader(socket, look)
     try:

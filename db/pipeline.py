@@ -1,39 +1,169 @@
-"""psycopg's pipeline, with nothing left unsent: what it sends may be larger than what a socket holds.
+"""Statements that go out together and are answered in their order, one round trip for all of them.
 
-psycopg 3.3 waits for the answers of a pipeline without looking whether all of the questions went out. The rest of a
-large one then stays in libpq's buffer, the server waits for it, and nobody ever goes on.
+psycopg's pipeline sends each by itself, and takes more of the processor than all else about a small batch.
+Of a large one psycopg 3.3 does not look whether all of it went out: it waits for the answers, for good. How values go
+out and come in is psycopg's here too, as in db/asking.py, with which it shares what is prepared.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, Format
+
+from db.arrays import Packed
+from db.asking import KNOWN, Known, Row, numbered
 
 if TYPE_CHECKING:
-    from psycopg import AsyncPipeline
+    from collections.abc import Callable, Iterator, Mapping
+    from types import TracebackType
+
+    from psycopg.pq.abc import PGresult
 
     from db.pool import Connection
 
-LOOK_SECONDS = 0.002
+
+class Asked:
+    """A statement that was sent; its rows, once it was answered."""
+
+    def __init__(self, known: Known | None = None, *, prepares: bool = False) -> None:
+        self._known = known
+        self._prepares = prepares
+        self.is_answered = False
+        self.rows: list[Row] = []
+        self.columns: list[str] = []
+
+    def named(self) -> Iterator[dict[str, Any]]:
+        """Yield each row by the names of its columns."""
+        for row in self.rows:
+            yield dict(zip(self.columns, row, strict=True))
+
+    def take(self, result: PGresult) -> psycopg.Error | None:
+        """Take the answer; return what is wrong with it, if it is that which is, and not a statement before it."""
+        self.is_answered = True
+        known, status = self._known, result.status
+        if known is not None and self._prepares:
+            known.is_prepared = status == ExecStatus.COMMAND_OK
+        elif known is not None and status == ExecStatus.TUPLES_OK:
+            known.transformer.set_pgresult(result, set_loaders=not known.reads)
+            known.reads = True
+            self.rows = known.transformer.load_rows(0, result.ntuples, tuple)
+            known.transformer.set_pgresult(None, set_loaders=False)
+            self.columns = [name.decode() for n in range(result.nfields) if (name := result.fname(n))]
+        return error_from_result(result) if status == ExecStatus.FATAL_ERROR else None
 
 
-@asynccontextmanager
-async def pipeline(connection: Connection) -> AsyncIterator[AsyncPipeline]:
-    """Give a pipeline on a connection; what is left to be sent goes out as soon as the server takes it."""
-    sending = asyncio.create_task(_send_rest(connection), name="pipeline-rest")
-    try:
-        async with connection.pipeline() as found:
-            yield found
-    finally:
-        sending.cancel()
+class Pipeline:
+    """A pipeline on a connection, for whoever has that for itself: `async with` it, and its end waits for all answers.
 
+    What fails is raised by whatever waits next; the server passes over all that was sent behind it.
+    """
 
-async def _send_rest(connection: Connection) -> None:
-    with suppress(psycopg.Error):  # who waits for the answers is told
-        while not connection.closed:
-            connection.pgconn.flush()
-            await asyncio.sleep(LOOK_SECONDS)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._pgconn = connection.pgconn
+        self._known: dict[str, Known] = vars(connection).setdefault(KNOWN, {})
+        self._due: deque[Asked] = deque()
+        self._is_sent = True
+        self._error: psycopg.Error | None = None
+        self._loop = asyncio.get_running_loop()
+        self._news: asyncio.Future[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        self._socket = self._pgconn.socket
+        self._pgconn.enter_pipeline_mode()
+        self._loop.add_reader(self._socket, self._look)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Wait for all answers. A connection that cannot be brought to its end is closed."""
+        try:
+            self._pgconn.pipeline_sync()
+            self._due.append(Asked())
+            await self._until(lambda: not self._due)
+            self._pgconn.exit_pipeline_mode()
+        except BaseException:
+            self._pgconn.finish()
+            raise
+        finally:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+        if error is None and self._error is not None:
+            raise self._error
+
+    def say(self, command: bytes) -> None:
+        """Send a statement that has no parameters and no file."""
+        self._pgconn.send_query_params(command, None)
+        self._due.append(Asked())
+
+    def ask(self, name: str, params: Mapping[str, Any]) -> Asked:
+        """Send a statement, prepared."""
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = Known(Transformer(self._connection))
+        text, names = numbered(name)
+        if not known.is_prepared:
+            self._pgconn.send_prepare(name.encode(), text)
+            self._due.append(Asked(known, prepares=True))
+            known.is_prepared = True
+        given = [params[parameter] for parameter in names]
+        formats = [PyFormat.BINARY if isinstance(value, Packed) else PyFormat.TEXT for value in given]
+        values = known.transformer.dump_sequence(given, formats)
+        self._pgconn.send_query_prepared(name.encode(), values, known.transformer.formats, Format.BINARY)
+        asked = Asked(known)
+        self._due.append(asked)
+        return asked
+
+    def hurry(self) -> None:
+        """Have what was sent so far answered while what comes behind it is worked on."""
+        self._pgconn.send_flush_request()
+
+    async def answered(self, *asked: Asked) -> None:
+        """Wait until these are answered. Raises what psycopg does for any that failed before."""
+        self.hurry()
+        await self._until(lambda: self._error is not None or all(one.is_answered for one in asked))
+        if self._error is not None:
+            raise self._error
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        self._send()
+        while not is_so():
+            self._news = self._loop.create_future()
+            await self._news
+
+    def _send(self) -> None:
+        """Send what the server takes; the rest goes out as soon as it takes that."""
+        is_sent = not self._pgconn.flush()
+        if self._is_sent and not is_sent:
+            self._loop.add_writer(self._socket, self._look)
+        elif is_sent and not self._is_sent:
+            self._loop.remove_writer(self._socket)
+        self._is_sent = is_sent
+
+    def _look(self) -> None:
+        """Send what is left, and take what there is of the answers."""
+        lost: psycopg.Error | None = None
+        try:
+            if not self._is_sent:
+                self._send()
+            self._pgconn.consume_input()
+            while self._due and not self._pgconn.is_busy():
+                result = self._pgconn.get_result()
+                if result is not None:
+                    error = self._due.popleft().take(result)
+                    self._error = self._error or error
+        except psycopg.Error as error:
+            lost = error
+        if self._news is not None and not self._news.done():
+            if lost is None:
+                self._news.set_result(None)
+            else:
+                self._news.set_exception(lost)

@@ -140,7 +140,8 @@ class Waiter:
     async def _hear(self, connection: Connection) -> None:
         """Return when anything was said, or after a poll's time while somebody waits; some time later if nobody does.
 
-        Whoever is let go by what is said waits no more. All that was said is taken before the next read: what is said later wakes again.
+        Whoever is let go by what is said waits no more. All that was said is taken before the next read: what is said
+        later wakes again.
         """
         hints: Sequence[Notify] = ()
         while not hints:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +12,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from db.asking import ask
-from db.pipeline import pipeline
+from db.pipeline import Asked, Pipeline
 from db.queries import statement
 from projector.clock import Outlook, count_flipped, flip_current, look_ahead, settled
 from projector.folding import Folding
-from projector.rows import execute
 from projector.states import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from datetime import datetime
 
     from db.pool import Connection
+    from projector.rows import Statement
     from shared.core.codec import LogRow
+
+EVENTS = "projector/read_events"
+NOTIFY = "projector/notify_projected"
 
 
 class Fenced(Exception):
@@ -104,9 +106,9 @@ class Projection:
                 return None
             known = batch.know(self._memory, ())
             if not known.is_whole:
-                async with pipeline(self._connection):
-                    await known.ask(self._connection, self.position)
-            await batch.hear()
+                async with Pipeline(self._connection) as sending:
+                    known.ask(sending, self.position)
+            batch.hear()
         writes = await batch.finish(self._connection, self.position)
         if batch.is_plain:
             self._memory.keep(writes.heads)
@@ -121,14 +123,8 @@ class Projection:
 
     async def _read(self, limit: int, after: int, parked_streams: set[str]) -> Folding | None:
         """Return the next events after a position; None when there are none."""
-        asked = {"after": after, "limit": limit}
-        rows = await ask(self._connection, "projector/read_events", asked, prepare=True)
+        rows = await ask(self._connection, EVENTS, {"after": after, "limit": limit}, prepare=True)
         return Folding(rows, parked_streams) if rows else None
-
-    async def _ask_events(self, limit: int, after: int) -> psycopg.AsyncCursor[Any]:
-        cursor = self._connection.cursor(binary=True)
-        await cursor.execute(statement("projector/read_events"), {"after": after, "limit": limit}, prepare=True)
-        return cursor
 
     async def look_ahead(self, seconds: float = 0) -> Outlook:
         """Return what is to come; due_at, which a batch goes by, may have been too early since rows were superseded.
@@ -145,18 +141,18 @@ class Projection:
 
     async def fall_due(self) -> int:
         """Let what fell due become current, and return how many rows changed. Raises Fenced."""
-        async with self._behind_fence("projector/move_clock", {}):
-            flips = await flip_current(self._connection, self._clock_at)
-            await self._notify(self.position)
-        return await count_flipped(flips)
+        async with self._behind_fence("projector/move_clock", {}) as sending:
+            flips = flip_current(sending, self._clock_at)
+            sending.ask(NOTIFY, {"position": self.position})
+        return count_flipped(flips)
 
     async def settle(self) -> bool:
         """Write down up to when all that was recorded is projected; False where nobody can say. Raises Fenced."""
         settled_at = await settled(self._connection, self.position)
         if settled_at is None:
             return False
-        async with self._behind_fence("projector/move_settled", {"settled_at": settled_at}):
-            await self._notify(self.position)
+        async with self._behind_fence("projector/move_settled", {"settled_at": settled_at}) as sending:
+            sending.ask(NOTIFY, {"position": self.position})
         looked_at, outlook = self._outlook
         self._outlook = looked_at, replace(outlook, is_unsettled=False)
         return True
@@ -166,28 +162,36 @@ class Projection:
 
         What these need is asked, and answered, before anything is written.
         """
-        flips, later = [], None
+        flips: list[Asked] = []
+        asked: list[Asked] = []
+        later: Asked | None = None
         folding: asyncio.Future[Folding | None] | None = None
         moved = {"position": batch.position, "recorded_at": batch.recorded_at}
 
-        async def ask_ahead(ahead: Folding) -> None:
+        def before(sending: Pipeline) -> None:
             nonlocal later
-            await ahead.know(self._memory, batch.writes.heads).ask(self._connection, batch.position)
+            if ahead is None:
+                return
+            known = ahead.know(self._memory, batch.writes.heads)
+            known.ask(sending, batch.position)
+            asked.extend(known.asked)
             if ahead.events == limit:
-                later = await self._ask_events(limit, ahead.position)
+                later = sending.ask(EVENTS, {"after": ahead.position, "limit": limit})
+                asked.append(later)
+            sending.hurry()
 
-        asking = None if ahead is None else partial(ask_ahead, ahead)
         try:
-            async with self._behind_fence("projector/move_checkpoint", moved, asking):
+            async with self._behind_fence("projector/move_checkpoint", moved, before) as sending:
                 if self._due_at is not None:
-                    flips = await flip_current(self._connection, self._clock_at)
-                await execute(self._connection, batch.statements[:1])  # so that the database has something to do
+                    flips = flip_current(sending, self._clock_at)
+                _send(sending, batch.statements[:1])  # so that the database has something to do
                 if ahead is not None:
-                    await ahead.hear()
-                    rows = await later.fetchall() if later is not None else []
+                    await sending.answered(*asked)
+                    ahead.hear()
+                    rows = later.rows if later is not None else []
                     folding = asyncio.ensure_future(asyncio.to_thread(_fold, ahead, rows, batch.writes.parked_streams))
-                await execute(self._connection, batch.statements[1:])  # each waits until the one before was taken
-                await self._notify(batch.position)
+                _send(sending, batch.statements[1:])
+                sending.ask(NOTIFY, {"position": batch.position})
         finally:
             if folding is not None:
                 await asyncio.wait({folding})
@@ -196,7 +200,7 @@ class Projection:
         await self._foresee(batch.to_come)
         if folding is not None:
             self._ahead, self._later = ahead, folding.result()
-        return await count_flipped(flips)
+        return count_flipped(flips)
 
     async def _foresee(self, to_come: Sequence[datetime]) -> None:
         """Keep in mind when a row next begins or ceases to be current, now that some do at these instants."""
@@ -207,32 +211,33 @@ class Projection:
 
     @asynccontextmanager
     async def _behind_fence(
-        self, name: str, parameters: dict[str, Any], before: Callable[[], Awaitable[None]] | None = None
-    ) -> AsyncIterator[None]:
+        self, name: str, parameters: dict[str, Any], before: Callable[[Pipeline], None] = lambda _: None
+    ) -> AsyncIterator[Pipeline]:
         """Give a transaction that writes nothing before the fence. Raises Fenced.
 
         It takes one round trip, its end with it: a fence that moves nothing is an error, and what is behind it in the
-        pipeline is passed over. What `before` asks is asked before anything is written, and answered within it.
+        pipeline is passed over. What is sent `before` it asks what was there before anything is written.
         """
         expected = {"expected": self.position, "generation": self._generation}
         try:
-            async with pipeline(self._connection):
-                await self._connection.execute("BEGIN")
-                if before is not None:
-                    await before()
-                fence = await self._connection.execute(statement(name), {**expected, **parameters}, prepare=True)
-                yield
-                await self._connection.execute("COMMIT")
-            ((self._clock_at,),) = await fence.fetchall()
+            async with Pipeline(self._connection) as sending:
+                sending.say(b"BEGIN")
+                before(sending)
+                fence = sending.ask(name, {**expected, **parameters})
+                yield sending
+                sending.say(b"COMMIT")
         except BaseException as error:
             if not self._connection.closed:
                 await self._connection.rollback()
             if isinstance(error, psycopg.errors.DivisionByZero):
                 raise Fenced from error
             raise
+        ((self._clock_at,),) = fence.rows
 
-    async def _notify(self, position: int) -> None:
-        await self._connection.execute(statement("projector/notify_projected"), {"position": position}, prepare=True)
+
+def _send(sending: Pipeline, statements: Iterable[Statement]) -> None:
+    for name, parameters in statements:
+        sending.ask(name, parameters)
 
 
 def _fold(batch: Folding, rows: Sequence[LogRow], parked_streams: set[str]) -> Folding | None:

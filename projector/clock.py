@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from msgspec import Struct
@@ -14,9 +14,8 @@ from db.queries import statement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from db.pipeline import Asked, Pipeline
     from db.pool import Connection
-
-Cursor = psycopg.AsyncCursor[tuple[Any, ...]]
 
 
 class Outlook(Struct, frozen=True):
@@ -38,19 +37,18 @@ async def look_ahead(connection: Connection) -> Outlook:
     return Outlook(None, None, is_unsettled=False) if row is None else Outlook(*row)
 
 
-async def flip_current(connection: Connection, after: datetime) -> list[Cursor]:
+def flip_current(sending: Pipeline, after: datetime) -> list[Asked]:
     """Bring is_current from one instant to the clock of the checkpoint, in the caller's transaction.
 
     Rows are cleared before others are set: only one row of a group may be current at a time. Returns what
     `count_flipped` counts, once it is there.
     """
-    names = ("projector/clear_current", "projector/set_current")
-    return [await connection.execute(statement(name), {"after": after}, prepare=True) for name in names]
+    return [sending.ask(name, {"after": after}) for name in ("projector/clear_current", "projector/set_current")]
 
 
-async def count_flipped(flips: Sequence[Cursor]) -> int:
+def count_flipped(flips: Sequence[Asked]) -> int:
     """Return how many rows became current, or ceased to be."""
-    return sum([row[0] for cursor in flips if (row := await cursor.fetchone())])
+    return sum(row[0] for asked in flips for row in asked.rows)
 
 
 async def settled(connection: Connection, position: int) -> datetime | None:

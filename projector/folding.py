@@ -66,10 +66,10 @@ class Folding:
         self._asked = Known(self._of_entities, memory, unwritten)
         return self._asked
 
-    async def hear(self) -> None:
+    def hear(self) -> None:
         """Take what the question was answered."""
         if self._asked is not None:
-            self._known = await self._asked.hear()
+            self._known = self._asked.hear()
 
     def fold(self) -> None:
         """Fold what can be folded by what is known, and get ready what is to be written, unless something is left.

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Container, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-import psycopg
 from msgspec import UNSET
 from msgspec.structs import replace
-from psycopg.rows import class_row, tuple_row
 
 from db.arrays import texts, uuids
-from db.pipeline import pipeline
-from db.queries import statement
+from db.pipeline import Asked, Pipeline
 from shared.core.assertions import DETAILS
 from shared.core.codec import STREAM, LogRow, decode_stream
 from shared.core.errors import CannotFold
@@ -26,11 +23,8 @@ from shared.core.timeline import Timeline, recall
 from shared.core.turn import Rows
 
 if TYPE_CHECKING:
-    from psycopg.rows import AsyncRowFactory
-
     from db.pool import Connection
 
-Cursor = psycopg.AsyncCursor[Any]
 KEPT = 5000
 """How many entities are kept in memory; a batch that has more is kept as a whole, until the next one."""
 KEPT_VERSIONS = 64
@@ -77,7 +71,7 @@ class Known:
         self._entities: list[UUID] = []
         self._details: list[tuple[UUID, str]] = []
         self._others: list[UUID] = []
-        self._asked: list[Cursor] = []
+        self.asked: list[Asked] = []
         for uid, batch in events.items():
             known = Timeline(entity_uid=uid) if _is_new(batch) else memory.get(uid)
             if known is not None and known.fields is not None:
@@ -109,26 +103,24 @@ class Known:
         """Whether nothing has to be asked."""
         return not (self._lacks_rows or self._others)
 
-    async def ask(self, connection: Connection, up_to: int) -> None:
-        """Ask what has to be asked, in the caller's pipeline; `hear` has it once that has answered."""
+    def ask(self, sending: Pipeline, up_to: int) -> None:
+        """Ask what has to be asked; `hear` has it once that is answered."""
         if self._lacks_rows:
-            heads, entities = {"uids": uuids(self._heads)}, {"uids": uuids(self._entities)}
             of, codes = [uid for uid, _ in self._details], [code for _, code in self._details]
-            details = {"uids": uuids(of), "codes": texts(codes)}
-            self._asked = [
-                await _ask(connection, "projector/read_heads", heads),
-                await _ask(connection, "projector/read_open_entities", entities, class_row(EntityVersion)),
-                await _ask(connection, "projector/read_open_details", details, class_row(DetailVersion)),
+            self.asked = [
+                sending.ask("projector/read_heads", {"uids": uuids(self._heads)}),
+                sending.ask("projector/read_open_entities", {"uids": uuids(self._entities)}),
+                sending.ask("projector/read_open_details", {"uids": uuids(of), "codes": texts(codes)}),
             ]
         if self._others:
-            self._asked += await _ask_log(connection, self._others, up_to)
+            self.asked += _ask_log(sending, self._others, up_to)
 
-    async def hear(self) -> dict[UUID, Timeline]:
-        """Return each entity that could be told."""
+    def hear(self) -> dict[UUID, Timeline]:
+        """Return each entity that could be told, once all that was asked is answered."""
         if self._lacks_rows:
-            heads, entities, details, *_ = self._asked
-            rows = _by_group([*await entities.fetchall(), *await details.fetchall()])
-            for uid, version, event_id, position, change_points, registered_at, schedule in await heads.fetchall():
+            heads, entities, details, *_ = self.asked
+            rows = _by_group(entities, details)
+            for uid, version, event_id, position, change_points, registered_at, schedule in heads.rows:
                 self._found[uid] = Timeline(
                     entity_uid=uid,
                     version=version,
@@ -144,7 +136,7 @@ class Known:
                 if uid in self._found:  # in memory, but not with all groups that are spoken of
                     self._found[uid] = replace(self._found[uid], rows={**self._found[uid].rows, **more})
         if self._others:
-            recalled, failed = await _from_log(self._others, self._asked[-3:])
+            recalled, failed = _from_log(self._others, self.asked[-3:])
             self._found |= {uid: timeline for uid, timeline in recalled.items() if uid not in failed}
         return self._found
 
@@ -156,29 +148,26 @@ async def from_log(
 
     Their rows are as they stand, so what they would be is not worked out again.
     """
-    async with pipeline(connection):
-        asked = await _ask_log(connection, uids, up_to)
-    return await _from_log(uids, asked)
+    async with Pipeline(connection) as sending:
+        asked = _ask_log(sending, uids, up_to)
+    return _from_log(uids, asked)
 
 
-async def _ask_log(connection: Connection, uids: Sequence[UUID], up_to: int) -> list[Cursor]:
-    streams = {"streams": texts([entity_stream(uid) for uid in uids]), "up_to": up_to}
+def _ask_log(sending: Pipeline, uids: Sequence[UUID], up_to: int) -> list[Asked]:
     parameters = {"uids": uuids(uids)}
     return [
-        await _ask(connection, "projector/read_streams", streams),
-        await _ask(connection, "projector/read_entity_rows", parameters, class_row(EntityVersion)),
-        await _ask(connection, "projector/read_detail_rows", parameters, class_row(DetailVersion)),
+        sending.ask("projector/read_streams", {"streams": texts([entity_stream(uid) for uid in uids]), "up_to": up_to}),
+        sending.ask("projector/read_entity_rows", parameters),
+        sending.ask("projector/read_detail_rows", parameters),
     ]
 
 
-async def _from_log(
-    uids: Sequence[UUID], asked: Sequence[Cursor]
-) -> tuple[dict[UUID, Timeline], dict[UUID, CannotFold]]:
+def _from_log(uids: Sequence[UUID], asked: Sequence[Asked]) -> tuple[dict[UUID, Timeline], dict[UUID, CannotFold]]:
     streams, entities, details = asked
     events: defaultdict[UUID | None, list[LogRow]] = defaultdict(list)
-    for event in await streams.fetchall():
+    for event in streams.rows:
         events[uid_of(event[STREAM])].append(event)
-    rows = _by_group([*await entities.fetchall(), *await details.fetchall()])
+    rows = _by_group(entities, details)
     found: dict[UUID, Timeline] = {}
     failed: dict[UUID, CannotFold] = {}
     for uid in uids:
@@ -189,17 +178,11 @@ async def _from_log(
     return found, failed
 
 
-async def _ask(
-    connection: Connection, name: str, parameters: Mapping[str, Any], rows: AsyncRowFactory[Any] = tuple_row
-) -> Cursor:
-    cursor = connection.cursor(binary=True, row_factory=rows)
-    await cursor.execute(statement(name), parameters, prepare=True)
-    return cursor
-
-
-def _by_group(rows: Sequence[Row]) -> dict[UUID, dict[str, Rows]]:
+def _by_group(entities: Asked, details: Asked) -> dict[UUID, dict[str, Rows]]:
     """Return the rows of each entity by group, in the order in which they come."""
     found: defaultdict[UUID, dict[str, Rows]] = defaultdict(dict)
+    rows: list[Row] = [EntityVersion(**values) for values in entities.named()]
+    rows += [DetailVersion(**values) for values in details.named()]
     for row in rows:
         group = ENTITY if isinstance(row, EntityVersion) else DETAILS + row.detail_type
         found[row.entity_uid][group] = (*found[row.entity_uid].get(group, ()), row)
