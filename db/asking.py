@@ -11,6 +11,7 @@ import re
 from asyncio import Future, get_running_loop
 from collections.abc import Mapping, Sequence
 from functools import cache
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -30,6 +31,12 @@ Results = list[PGresult]
 
 PARAMETER = re.compile(r"%\((\w+)\)[sb]")
 FAILED = ExecStatus.FATAL_ERROR
+PLANNED_SECONDS = 60.0
+"""After which a statement is prepared anew.
+
+PostgreSQL keeps a plan where that costs no more than its first plans did. In a database that has grown since it does,
+so that hundreds of calls are planned one by one before one is kept again.
+"""
 KNOWN = "_cockpit_asking"
 """Where a connection keeps what is known of its statements."""
 
@@ -39,6 +46,7 @@ class Known(Struct):
 
     transformer: abc.Transformer
     is_prepared: bool = False
+    prepared_at: float = 0.0
     reads: bool = False
 
 
@@ -70,10 +78,15 @@ async def _ask(
     if not prepare:
         pgconn.send_query_params(text, values, None, transformer.formats, Format.BINARY)
     else:
+        now = monotonic()
+        if known.is_prepared and now - known.prepared_at > PLANNED_SECONDS:
+            known.is_prepared = False
+            pgconn.send_query(b'DEALLOCATE "%b"' % name.encode())
+            _check(await _results(pgconn))
         if not known.is_prepared:
             pgconn.send_prepare(name.encode(), text)
             _check(await _results(pgconn))
-            known.is_prepared = True
+            known.is_prepared, known.prepared_at = True, now
         pgconn.send_query_prepared(name.encode(), values, transformer.formats, Format.BINARY)
     result = _check(await _results(pgconn))
     # of what is prepared the server refuses another kind of rows than the first time; of anything else it does not

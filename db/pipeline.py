@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
@@ -48,7 +49,7 @@ class Asked:
         self.is_answered = True
         known, status = self._known, result.status
         if known is not None and self._prepares:
-            known.is_prepared = status == ExecStatus.COMMAND_OK
+            known.is_prepared, known.prepared_at = status == ExecStatus.COMMAND_OK, monotonic()
         elif known is not None and status == ExecStatus.TUPLES_OK:
             known.transformer.set_pgresult(result, set_loaders=not known.reads)
             known.reads = True

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from db import arrays, asking, queries
-from db.pool import AT_HAND, Pool, make_pool
+from db.pool import AT_HAND, Connection, Pool, make_pool
 from tests.conftest import Clone
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +71,20 @@ async def test_a_question_that_no_socket_holds_is_sent_to_its_end(clone: Clone) 
     many = arrays.uuids([UUID(int=number) for number in range(400_000)])
     async with pool(clone) as given, given.connection() as connection:
         assert await asking.ask(connection, "counted", {"uids": many}, prepare=True) == [(400_000,)]
+
+
+async def test_what_was_prepared_a_while_ago_is_planned_anew(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def planned(connection: Connection) -> object:
+        cursor = await connection.execute("SELECT prepare_time FROM pg_prepared_statements WHERE name = 'refused'")
+        return await cursor.fetchone()
+
+    async with pool(clone) as given, given.connection() as connection:
+        times = []
+        for seconds in (60, 60, 0):
+            monkeypatch.setattr(asking, "PLANNED_SECONDS", seconds)
+            assert await asking.ask(connection, "refused", {"number": 1}, prepare=True) == [(1,)]
+            times.append(await planned(connection))
+        assert times[0] == times[1] != times[2] is not None
 
 
 async def test_what_was_prepared_may_be_forgotten(clone: Clone) -> None:
