@@ -14,6 +14,7 @@ import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from db.arrays import Packed, bytestrings, encoded_texts, instants, integers, intervals, smallints, texts, uuids
+from db.asking import ask
 from db.pool import Connection, once_more, unavailable
 from db.queries import statement
 from shared.core.codec import STREAM, VERSION, LogRow, decode_stream, is_skipping, metadata_bytes, payload_bytes
@@ -114,9 +115,9 @@ class EventStore:
         give_up = asyncio.get_running_loop().time() + RESEND_SECONDS
         while True:
             try:
-                async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                    await cursor.execute(statement("write/append_events"), parameters, prepare=True)
-                    return [Verdict(*row) for row in await cursor.fetchall()]
+                async with self._pool.connection() as connection:
+                    rows = await ask(connection, "write/append_events", parameters, prepare=True)
+                    return [Verdict(*row) for row in rows]
             except (psycopg.OperationalError, PoolTimeout) as error:
                 log.warning("append was interrupted", commands=len(batch), error=str(error))
                 if asyncio.get_running_loop().time() > give_up:
