@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 WATCH_SECONDS = 0.5
-GC_THRESHOLD = (50_000, 20, 50)
+GC_THRESHOLD = (10_000, 20, 50)
 """How many new objects, and how many rounds, before the collector looks for circles: requests leave few."""
 
 
