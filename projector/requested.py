@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import structlog
 
+from db.listening import heard
 from db.queries import statement
 from projector.runs import CHANNEL, DSN_VARIABLE, LOCK, MOST_ATTEMPTS, own
 
@@ -41,8 +42,7 @@ class Requested:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     while True:
                         await self._look(connection)
-                        async for _ in connection.notifies(timeout=self._poll_seconds, stop_after=1):
-                            pass
+                        await heard(connection, self._poll_seconds)
             except (psycopg.Error, OSError) as error:
                 log.warning("requested rebuilds are not looked after", error=repr(error), retry_in=RETRY_SECONDS)
                 await asyncio.sleep(RETRY_SECONDS)
