@@ -57,6 +57,10 @@ class Waiter:
         """The position that the read model had when it was last read."""
         return self._position
 
+    def note(self, position: int) -> None:
+        """Take note of a position that somebody else has just read."""
+        self._position = max(self._position, position)
+
     async def start(self) -> None:
         """Begin to listen, now or as soon as the database answers."""
         if self._task is None:

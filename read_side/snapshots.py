@@ -110,6 +110,7 @@ class Snapshots:
         answer = await self._statements.ask(name, params, prepare=prepare)
         if answer.rows[0][0] < wanted:
             answer = await self._later(answer, name, params, required, wanted, prepare=prepare)
+        self._waiter.note(answer.rows[0][0])
         if answer.made is None:
             position, as_of, (streams, since) = answer.rows[0][:FRONT]
             parked = Parked(streams, since, of_one=params.get("uid") is not None) if streams else NONE_PARKED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from itertools import count
 from time import monotonic
@@ -16,6 +17,8 @@ from psycopg.conninfo import conninfo_to_dict
 from db import waiting
 from db.pool import Connection, Dsns
 from db.waiting import Waiter
+from read_side import snapshots
+from read_side.statements import Answer, Statements
 from tests.conftest import Clone
 from tests.integration.reading import Projected, day, projected, reading, registered, revised, uid
 
@@ -62,6 +65,22 @@ def test_who_waits_is_woken_by_the_notification(conninfo: str, book: Projected) 
 
 def test_a_lost_notification_delays_a_reader_and_loses_nobody(conninfo: str, book: Projected) -> None:
     assert asyncio.run(waited(conninfo, book, say=False)) < 5
+
+
+def test_a_word_lets_go_who_asks_anew_and_nobody_else(conninfo: str, book: Projected) -> None:
+    async def scenario() -> None:
+        waiter = Waiter(Dsns(conninfo).of("read"))
+        await waiter.start()
+        word, proof = (asyncio.create_task(wait) for wait in (waiter.wait_for_word(5, 10), waiter.wait_for(5, 0.5)))
+        await asyncio.sleep(0.1)  # both wait
+        started = monotonic()
+        await asyncio.to_thread(book.connection.execute, "SELECT pg_notify('cockpit_projected', '5')")
+        await word
+        assert monotonic() - started < 5
+        assert (await proof, waiter.position) == (False, 0)
+        await waiter.stop()
+
+    asyncio.run(scenario())
 
 
 def test_a_position_that_is_there_already_is_not_waited_for_even_if_told_before(conninfo: str, book: Projected) -> None:
@@ -166,6 +185,47 @@ def test_a_read_that_waits_too_long_is_told_to_try_again(conninfo: str, book: Pr
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "1"
         assert "has not reached 1" in answer.json()["detail"]
+
+
+def test_a_read_believes_no_word_of_a_position(conninfo: str, book: Projected) -> None:
+    with reading(conninfo, wait_seconds=1) as client:
+        assert client.portal is not None
+        asking = client.portal.start_task_soon(asyncio.to_thread, client.get, "/api/v1/entities?min_position=1")
+        for _ in range(5):
+            book.connection.execute("SELECT pg_notify('cockpit_projected', '1')")
+        assert asking.result(20).status_code == 503
+
+
+def test_a_read_asks_only_when_the_position_may_be_there(
+    conninfo: str, book: Projected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    waits = threading.Event()
+    ask, wait = Statements.ask, Waiter.wait_for_word
+
+    async def counted(self: Statements, name: str, params: dict[str, Any], *, prepare: bool) -> Answer:
+        asked.append(name)
+        return await ask(self, name, params, prepare=prepare)
+
+    async def waiting(self: Waiter, position: int, timeout: float) -> None:  # noqa: ASYNC109  # as it has it
+        waits.set()
+        await wait(self, position, timeout)
+
+    monkeypatch.setattr(Statements, "ask", counted)
+    monkeypatch.setattr(Waiter, "wait_for_word", waiting)
+    monkeypatch.setattr(snapshots, "AT_FIRST_SECONDS", 10)
+    book.happen(1, day(1), registered("Jane"))
+    with reading(conninfo, wait_seconds=10) as client:
+        assert client.portal is not None
+        path = f"/api/v1/entities/{uid(1)}?min_position=2"
+        asking = client.portal.start_task_soon(asyncio.to_thread, client.get, path)
+        assert waits.wait(10)
+        book.happen(1, day(2), revised("Jane Updated"))
+        assert asking.result(20).json()["display_name"] == "Jane Updated"
+        assert asked == ["read/get_entity"]
+        waits.clear()
+        assert client.get(path).status_code == 200
+        assert not waits.is_set()  # what an answer had is there
 
 
 def test_an_empty_read_model_answers_for_now(conninfo: str, book: Projected) -> None:
