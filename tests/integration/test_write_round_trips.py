@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -12,10 +12,13 @@ import pytest
 from psycopg.rows import Row
 
 from cockpit.services import Writers
+from db.asking import ask
+from db.pool import Connection
 from db.queries import statement
 from shared.core.events import EntityRegistered, EntityRevised
 from tests.appending import Append, append
 from tests.integration.test_ingest import REQUEST, ann, events, execute, fetch, verdicts, with_writers
+from write_side import event_store
 from write_side.entity import Register, Revise
 from write_side.external_key import ExternalKey
 from write_side.upsert import Upsert
@@ -36,7 +39,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         sent.append(names.get(query, str(query)))
         return await execute(cursor, query, *args, **options)
 
+    async def watched_too(connection: Connection, name: str, params: Mapping[str, Any], *, prepare: bool) -> list[Any]:
+        sent.append(name)
+        return await ask(connection, name, params, prepare=prepare)
+
     monkeypatch.setattr(psycopg.AsyncCursor, "execute", watched)
+    monkeypatch.setattr(event_store, "ask", watched_too)
     return sent
 
 
