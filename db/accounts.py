@@ -20,15 +20,15 @@ from psycopg.rows import class_row
 from psycopg_pool import AsyncConnectionPool
 
 from db.arrays import bytestrings
+from db.asking import ask_one_of
 from db.coalescing import Coalescing
 from db.login_limiter import LoginLimiter
 from db.passwords import Passwords, check_password
-from db.pool import Connection, once_more, unavailable
+from db.pool import Connection, unavailable
 from db.queries import statement
 from shared.core.errors import AlreadyRegistered, Forbidden, Unknown, invalid
 from shared.http.auth import SCOPES, Principal, Scope, token_hash
 
-FIND_TOKEN = statement("auth/find_token")
 USERNAME_CHARACTERS = 150
 LONGEST_TTL = 100 * 365 * 86400.0
 
@@ -200,12 +200,7 @@ class Accounts:
             return await cursor.fetchall()
 
     async def _find_tokens(self, _: None, hashes: Sequence[bytes]) -> list[Principal | None]:
-        async def ask() -> list[tuple[Any, ...]]:
-            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(FIND_TOKEN, {"token_hashes": bytestrings(hashes)}, prepare=True)
-                return await cursor.fetchall()
-
-        rows = await once_more(ask)
+        rows = await ask_one_of(self._pool, "auth/find_token", {"token_hashes": bytestrings(hashes)})
         found = {
             hashed: Principal(username, frozenset(scopes) & frozenset(allowed_scopes(is_admin=is_admin)), hashed)
             for hashed, username, scopes, is_admin in rows

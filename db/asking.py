@@ -21,9 +21,10 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import InvalidSqlStatementName, error_from_result
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGconn, PGresult
+from psycopg_pool import AsyncConnectionPool
 
 from db.arrays import Packed
-from db.pool import Connection
+from db.pool import Connection, once_more
 from db.queries import statement
 
 Row = tuple[Any, ...]
@@ -48,6 +49,24 @@ class Known(Struct):
     is_prepared: bool = False
     prepared_at: float = 0.0
     reads: bool = False
+
+
+async def ask_one_of(
+    pool: AsyncConnectionPool[Connection], name: str, params: Mapping[str, Any], *, prepare: bool = True
+) -> list[Row]:
+    """Return the rows that a statement finds on a connection of a pool; it must change nothing: see `once_more`.
+
+    Raises Unavailable when the database does not answer.
+    """
+
+    async def once() -> list[Row]:
+        connection = await pool.getconn()
+        try:
+            return await ask(connection, name, params, prepare=prepare)
+        finally:
+            await pool.putconn(connection)
+
+    return await once_more(once)
 
 
 async def ask(connection: Connection, name: str, params: Mapping[str, Any], *, prepare: bool) -> list[Row]:

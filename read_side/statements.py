@@ -15,7 +15,6 @@ from msgspec import Struct
 from db import arrays, asking
 from db.arrays import Pack
 from db.coalescing import Coalescing
-from db.pool import once_more
 from shared.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -88,15 +87,7 @@ class Statements:
 
     async def _run(self, group: Group, arrays: Mapping[str, Any]) -> list[Row]:
         params = {**dict(group.params), **arrays}
-
-        async def ask() -> list[Row]:
-            connection = await self._pool.getconn()
-            try:
-                return await asking.ask(connection, group.name, params, prepare=group.prepare)
-            finally:
-                await self._pool.putconn(connection)
-
-        rows = await once_more(ask)
+        rows = await asking.ask_one_of(self._pool, group.name, params, prepare=group.prepare)
         if not rows:
             raise Unavailable("The read model has no checkpoint: it is being built.", retry_after=1)
         return rows

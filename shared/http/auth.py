@@ -25,6 +25,10 @@ class Principal(Struct, frozen=True):
     token_hash: bytes = b""
 
 
+ANONYMOUS = Principal("", frozenset({"read"}))
+"""Whoever reads without a token, where that is allowed."""
+
+
 class Authenticator(Protocol):
     """Looks a token up; the composition root puts one into the app's state as `authenticate`."""
 
@@ -46,7 +50,7 @@ async def authorize(request: Request, scope: Scope) -> Principal:
     given = header(request, b"authorization")
     if given is None:
         if scope == "read" and request.app.state.public_reads:
-            return Principal("", frozenset({"read"}))
+            return ANONYMOUS
         raise Unauthenticated("Authentication credentials were not provided.")
     scheme, _, token = given.partition(" ")
     if scheme.lower() not in {"token", "bearer"} or not token.strip():

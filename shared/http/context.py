@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable
+    from collections.abc import Awaitable
 
     from fastapi import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.core.events import Context
-from shared.http.headers import header
+from shared.http.headers import first_of, header
 
 SANE_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 SECURITY_HEADERS = [
@@ -44,7 +44,7 @@ class Surroundings:
             return
         started = perf_counter()
         path = scope["path"]
-        request_id = _given_id(scope["headers"]) or _new_id()
+        request_id = _given_id(scope) or _new_id()
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         state["written_path"] = path
@@ -79,13 +79,10 @@ class Surroundings:
             )
 
 
-def _given_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+def _given_id(scope: Scope) -> str | None:
     """Return the id that a request came with, if it is sane."""
-    for name, value in headers:
-        if name == b"x-request-id":
-            given = value.decode("latin-1")
-            return given if SANE_ID.fullmatch(given) else None
-    return None
+    given = first_of(scope, b"x-request-id")
+    return given if given is not None and SANE_ID.fullmatch(given) else None
 
 
 def _new_id() -> str:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
-from msgspec import DecodeError, Struct
+from msgspec import DecodeError, Struct, convert
 from msgspec.json import decode, encode
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
@@ -226,7 +226,7 @@ def read_uid(params: Mapping[str, Any], name: str = "entity_uid") -> UUID:
     text = str(params[name])
     if not _UID.fullmatch(text):  # braces, urn:uuid: and the like are none either
         raise Unknown("entity")
-    return UUID(text)
+    return convert(text, UUID)
 
 
 def read_position(params: Mapping[str, Any]) -> int:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from argon2 import PasswordHasher
 
+from db import asking
 from db.accounts import Accounts
 from db.pool import Dsns, Side, make_pool
 from shared.core.errors import AlreadyRegistered, Forbidden, Invalid, Unavailable, Unknown
@@ -282,13 +283,13 @@ async def test_tokens_that_are_shown_at_the_same_moment_are_looked_up_together_a
     names = ["jo", "root"] * 10
     tokens = [(await accounts.issue_token(name)).token for name in names]
     asked: list[Any] = []
-    execute = psycopg.AsyncCursor.execute
+    ask = asking.ask
 
-    async def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def counted(*args: Any, **kwargs: Any) -> Any:
         asked.append(args)
-        return await execute(self, *args, **kwargs)
+        return await ask(*args, **kwargs)
 
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counted)
+    monkeypatch.setattr(asking, "ask", counted)
     found = await asyncio.gather(*(accounts.look_up(token_hash(token)) for token in [*tokens, "unknown"]))
     assert [one and one.username for one in found] == [*names, None]
     assert ["admin" in one.scopes for one in found if one] == [name == "root" for name in names]

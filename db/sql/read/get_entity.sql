@@ -1,12 +1,8 @@
 -- Entities as they are now, in the order they were asked for: of each a row with what its ETag and its refusals need, then
 -- a row a detail; for ReadModel.entity.
--- What fell due since the flags were brought up to date is not flagged yet.
+-- What is current is told by the rows' own instants: the flags may lag behind what fell due since.
 WITH moment AS MATERIALIZED (
-    SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
-), due_details AS MATERIALIZED (
-    SELECT v.* FROM entity_detail_version v, moment
-    WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
-      AND created_at < valid_from -- as whatever begins after the clock, and an index has just these
+    SELECT position, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
 )
 SELECT answer.*
 FROM moment c
@@ -24,7 +20,8 @@ CROSS JOIN LATERAL (
                       WHERE stream = 'entity:' || asked.uid::text)
                 ELSE ARRAY[0, NULL]::bigint[] END AS parked,
            c.now, h.last_event_id,
-           h.change_points - (SELECT count(*) FROM unnest(h.schedule) AS t (instant) WHERE instant > c.now) AS due,
+           h.change_points - CASE WHEN cardinality(h.schedule) > 0 -- few have any
+               THEN (SELECT count(*) FROM unnest(h.schedule) AS t (instant) WHERE instant > c.now) ELSE 0 END AS due,
            CASE WHEN e.valid_to <= c.now THEN e.valid_to
                 WHEN e.id IS NULL AND h.entity_uid IS NOT NULL
                      AND NOT EXISTS (SELECT FROM entity_version f WHERE f.entity_uid = h.entity_uid)
@@ -38,11 +35,6 @@ CROSS JOIN LATERAL (
     SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
            v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
     FROM entity_detail_version v
-    WHERE v.entity_uid = e.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
-    UNION ALL
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-           v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
-    FROM due_details v
-    WHERE v.entity_uid = e.entity_uid
+    WHERE v.entity_uid = e.entity_uid AND v.valid_from <= c.now AND (v.valid_to IS NULL OR v.valid_to > c.now)
 ) answer
 ORDER BY asked.number, answer.code COLLATE "C" NULLS FIRST

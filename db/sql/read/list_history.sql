@@ -44,7 +44,7 @@ CROSS JOIN LATERAL (
         FROM entity_detail_version_superseded
         WHERE entity_uid = asked.uid
           AND asked.superseded AND (asked.known IS NULL OR recorded_to_position <= asked.known)
-    ), found AS NOT MATERIALIZED (
+    ), found AS MATERIALIZED (
         SELECT *, asked.direction * extract(epoch FROM valid_from) AS place
         FROM versions
         WHERE (asked.as_of IS NULL OR valid_from <= asked.as_of)
