@@ -136,8 +136,9 @@ class ReadModel:
     async def audit(self, trail: Trail, part: Slice, asked: Asked) -> Found[AuditOut]:
         """Return a page of the audit trail, newest first."""
         asked = await self._pinned(asked) if part.keyed else asked
+        name = _trail(trail)
         params = {**trail.params(), **part.params()}
-        found = await self._snapshots.fetch("read/list_audit", params, asked, prepare=False)
+        found = await self._snapshots.fetch(name, params, asked, prepare=name in TOGETHER)
         return found.once(lambda: _audited(found, asked))
 
     async def external_keys(self, keys: Keys, part: Slice, asked: Asked) -> Found[ExternalKeyOut]:
@@ -200,6 +201,13 @@ def _listed(snapshot: Snapshot, name: str, filters: Filters, asked: Asked) -> Fo
     else:
         items = shaped.entities(now, (row[3:] for row in snapshot.behind))
     return _found(snapshot, items, count, asked.now, shaped.ENTITY_KEYS[filters.order])
+
+
+def _trail(trail: Trail) -> str:
+    """Return the statement that lists audit entries, by what it finds them by."""
+    if trail.is_of:
+        return "read/list_audit_of"
+    return "read/list_audit" if trail.operation is None else "read/list_audit_by_operation"
 
 
 def _audited(snapshot: Snapshot, asked: Asked) -> Found[AuditOut]:

@@ -221,8 +221,13 @@ class Trail(Struct, frozen=True, kw_only=True):
     start: datetime | None = None
     end: datetime | None = None
 
+    @property
+    def is_of(self) -> bool:
+        """Whether only some events are asked for, by what all entries of an event have in common."""
+        return not (self.entity_uid is None and self.actor is None and self.request_id is None)
+
     def params(self) -> dict[str, Any]:
-        """Return the parameters that the statement takes."""
+        """Return the parameters that the statements take."""
         return {
             "uid": self.entity_uid,
             "actor": self.actor,
