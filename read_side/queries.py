@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Refusal = TypeVar("Refusal", bound=CockpitError)
+
+TRAILS: Mapping[frozenset[str], str] = {
+    frozenset(): "read/list_audit",
+    frozenset({"entity_uid"}): "read/list_audit_of_entity",
+    frozenset({"operation"}): "read/list_audit_by_operation",
+}
+"""What lists audit entries by just these filters."""
 
 
 class Found(Struct, Generic[Item], frozen=True, kw_only=True):
@@ -136,7 +143,7 @@ class ReadModel:
     async def audit(self, trail: Trail, part: Slice, asked: Asked) -> Found[AuditOut]:
         """Return a page of the audit trail, newest first."""
         asked = await self._pinned(asked) if part.keyed else asked
-        name = _trail(trail)
+        name = TRAILS.get(trail.filters, "read/list_audit_of")
         params = {**trail.params(), **part.params()}
         found = await self._snapshots.fetch(name, params, asked, prepare=name in TOGETHER)
         return found.once(lambda: _audited(found, asked))
@@ -201,13 +208,6 @@ def _listed(snapshot: Snapshot, name: str, filters: Filters, asked: Asked) -> Fo
     else:
         items = shaped.entities(now, (row[3:] for row in snapshot.behind))
     return _found(snapshot, items, count, asked.now, shaped.ENTITY_KEYS[filters.order])
-
-
-def _trail(trail: Trail) -> str:
-    """Return the statement that lists audit entries, by what it finds them by."""
-    if trail.is_of:
-        return "read/list_audit_of"
-    return "read/list_audit" if trail.operation is None else "read/list_audit_by_operation"
 
 
 def _audited(snapshot: Snapshot, asked: Asked) -> Found[AuditOut]:

@@ -222,9 +222,11 @@ class Trail(Struct, frozen=True, kw_only=True):
     end: datetime | None = None
 
     @property
-    def is_of(self) -> bool:
-        """Whether only some events are asked for, by what all entries of an event have in common."""
-        return not (self.entity_uid is None and self.actor is None and self.request_id is None)
+    def filters(self) -> frozenset[str]:
+        """The names of the filters that are set, but for the instants."""
+        return frozenset(
+            name for name in ("entity_uid", "actor", "operation", "request_id") if getattr(self, name) is not None
+        )
 
     def params(self) -> dict[str, Any]:
         """Return the parameters that the statements take."""

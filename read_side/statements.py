@@ -33,6 +33,7 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
     "read/list_current_by_type": ("type", "limit", "offset", "counted"),
     "read/list_all_as_of": ("as_of", "limit", "offset", "counted"),
     "read/list_audit": ("now", "known", "limit", "offset", "counted", "backward", "after_number"),
+    "read/list_audit_of_entity": ("uid", "now", "known", "limit", "offset", "counted", "backward", "after_number"),
 }
 """The statements that answer many questions at once, and the parameters that these may differ in."""
 PACKS: Mapping[str, Pack] = {

@@ -145,6 +145,13 @@ WINDOW = {"from": day(1) + timedelta(minutes=100), "to": day(1) + timedelta(minu
             "actor = 'user_1' AND request_id = 'request-7'",
         ),
         ("list_audit_of", {"uid": uid(1), **WINDOW}, "recorded_at >= %(from)s AND recorded_at < %(to)s"),
+        ("list_audit_of_entity", {"uid": uid(1)}, "true"),
+        (
+            "list_audit_of_entity",
+            {"uid": uid(1), **WINDOW, "known": 3000},
+            "recorded_at >= %(from)s AND position <= 3000",
+        ),
+        ("list_audit_of_entity", {"uid": uid(2)}, "false"),
         ("list_audit_by_operation", {"operation": "UPDATE"}, "true"),
         (
             "list_audit_by_operation",

@@ -1,5 +1,5 @@
--- A page of the audit entries of an entity, an actor or a request, newest first, up to a position where one is asked for;
--- for ReadModel.audit. It is planned anew for each question, so a filter that is NULL costs nothing and the others find
+-- A page of the audit entries by several filters, or of an actor or a request, newest first, up to a position where one is
+-- asked for; for ReadModel.audit. It is planned anew for each question, so a filter that is NULL costs nothing and the others find
 -- their index. That has the first entry of each event: the others are behind it in the primary key, and looked for there
 -- event by event, but for a count of very many. Backwards it is the page before a key.
 WITH reach AS MATERIALIZED (
