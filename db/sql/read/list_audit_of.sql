@@ -1,7 +1,7 @@
 -- A page of the audit entries by several filters, or of an actor or a request, newest first, up to a position where one is
--- asked for; for ReadModel.audit. It is planned anew for each question, so a filter that is NULL costs nothing and the others find
--- their index. That has the first entry of each event: the others are behind it in the primary key, and looked for there
--- event by event, but for a count of very many. Backwards it is the page before a key.
+-- asked for; for ReadModel.audit. It is planned anew for each question, so a filter that is NULL costs nothing and the
+-- others find their index. That has the first entry of each event: the others are behind it in the primary key, and looked
+-- for there event by event, but for a count of very many. Backwards it is the page before a key.
 WITH reach AS MATERIALIZED (
     SELECT first_entry_at(%(from)s::timestamptz) AS first,
            least(first_entry_at(%(to)s::timestamptz), CASE WHEN %(known)s::bigint IS NOT NULL
@@ -16,6 +16,8 @@ WITH reach AS MATERIALIZED (
       AND ((%(to)s::timestamptz IS NULL AND %(known)s::bigint IS NULL) OR audit_id < (SELECT upto FROM reach))
 ), event AS NOT MATERIALIZED (
     SELECT audit_id AS first FROM entry WHERE audit_id & 65535 = 0
+), few AS MATERIALIZED ( -- to look for the entries of so many takes as long as to look through all
+    SELECT entries_before(9223372036854775807) / 40 AS events
 ), page AS (
     SELECT audit_id
     FROM (SELECT first FROM event
@@ -44,7 +46,7 @@ SELECT c.position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greate
         WHERE (%(uid)s::uuid IS NULL OR stream = 'entity:' || %(uid)s::uuid::text)
           AND (%(known)s::bigint IS NULL OR position <= %(known)s::bigint)) AS parked,
        CASE WHEN %(counted)s::boolean THEN
-           CASE WHEN (SELECT count(*) FROM (SELECT FROM event LIMIT 20001) e) <= 20000
+           CASE WHEN (SELECT count(*) FROM (SELECT FROM event LIMIT (SELECT events + 1 FROM few)) e) <= (SELECT events FROM few)
                 THEN (SELECT count(*) FROM event
                       CROSS JOIN LATERAL (
                           SELECT FROM audit_entry
