@@ -13,7 +13,8 @@ SELECT answer.position, answer.as_of, answer.parked, answer.count,
 FROM moment c
 CROSS JOIN unnest(
     (SELECT %(now)s::timestamptz[]), (SELECT %(known)s::bigint[]), (SELECT %(limit)s::bigint[]), (SELECT %(offset)s::bigint[]),
-    (SELECT %(counted)s::boolean[]), (SELECT %(backward)s::boolean[]), (SELECT %(after_number)s::bigint[]) -- no plan hangs on a value
+    (SELECT %(counted)s::boolean[]), (SELECT %(backward)s::boolean[]),
+    (SELECT %(after_number)s::bigint[]) -- no plan hangs on a value
 ) WITH ORDINALITY AS asked (now, known, most, passed, counted, backward, after, number)
 CROSS JOIN LATERAL (
     SELECT least(c.upto, CASE WHEN asked.known IS NOT NULL THEN (least(asked.known, c.position) + 1) * 65536 END,

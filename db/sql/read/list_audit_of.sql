@@ -17,7 +17,7 @@ WITH reach AS MATERIALIZED (
 ), event AS NOT MATERIALIZED (
     SELECT audit_id AS first FROM entry WHERE audit_id & 65535 = 0
 ), few AS MATERIALIZED ( -- to look for the entries of so many takes as long as to look through all
-    SELECT entries_before(9223372036854775807) / 40 AS events
+    SELECT (coalesce(sum(entries), 0) / 40)::bigint AS events FROM audit_mark WHERE bits = 31
 ), page AS (
     SELECT audit_id
     FROM (SELECT first FROM event
@@ -26,7 +26,7 @@ WITH reach AS MATERIALIZED (
                      ELSE first < %(after_number)s::bigint END
           ORDER BY CASE WHEN NOT %(backward)s::boolean THEN first END DESC,
                    CASE WHEN %(backward)s::boolean THEN first END
-          OFFSET 0) e -- in order, out of an index
+          LIMIT CASE WHEN %(operation)s::text IS NULL THEN %(limit)s::bigint + %(offset)s::bigint + 1 END) e -- each has one
     CROSS JOIN LATERAL (
         SELECT audit_id FROM audit_entry
         WHERE audit_id >= e.first AND audit_id < e.first + 65536
@@ -46,7 +46,8 @@ SELECT c.position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greate
         WHERE (%(uid)s::uuid IS NULL OR stream = 'entity:' || %(uid)s::uuid::text)
           AND (%(known)s::bigint IS NULL OR position <= %(known)s::bigint)) AS parked,
        CASE WHEN %(counted)s::boolean THEN
-           CASE WHEN (SELECT count(*) FROM (SELECT FROM event LIMIT (SELECT events + 1 FROM few)) e) <= (SELECT events FROM few)
+           CASE WHEN (SELECT count(*) FROM (SELECT FROM event LIMIT (SELECT events + 1 FROM few)) e)
+                     <= (SELECT events FROM few)
                 THEN (SELECT count(*) FROM event
                       CROSS JOIN LATERAL (
                           SELECT FROM audit_entry
