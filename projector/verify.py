@@ -33,6 +33,8 @@ COMPARED = {
     *TYPES,
 }
 """The tables that are compared cell by cell; parked events are by their positions."""
+MARKS = {"count_mark": "find_wrong_mark", "audit_mark": "find_wrong_audit_mark"}
+"""The marks of counts, and what finds a wrong one."""
 
 Cells = dict[str, Any]
 Connection = psycopg.Connection[Any]
@@ -102,9 +104,10 @@ def _verify(connection: Connection) -> Verified:
     positions = connection.cursor(row_factory=scalar_row)
     parked = set(positions.execute(statement("projector/read_parked_positions")).fetchall())
     verified = _compare(connection, position, parked, clock_at)
-    wrong = connection.execute(statement("projector/find_wrong_mark")).fetchone()
-    if wrong is not None:
-        raise Different("count_mark", *wrong)
+    for table, name in MARKS.items():
+        wrong = connection.execute(statement(f"projector/{name}")).fetchone()
+        if wrong is not None:
+            raise Different(table, *wrong)
     if broken_object is not None:
         raise BrokenObject(*broken_object)
     return verified

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Refusal = TypeVar("Refusal", bound=CockpitError)
+
+TRAILS: Mapping[frozenset[str], str] = {
+    frozenset(): "read/list_audit",
+    frozenset({"entity_uid"}): "read/list_audit_of_entity",
+    frozenset({"operation"}): "read/list_audit_by_operation",
+}
+"""What lists audit entries by just these filters."""
 
 
 class Found(Struct, Generic[Item], frozen=True, kw_only=True):
@@ -136,8 +143,9 @@ class ReadModel:
     async def audit(self, trail: Trail, part: Slice, asked: Asked) -> Found[AuditOut]:
         """Return a page of the audit trail, newest first."""
         asked = await self._pinned(asked) if part.keyed else asked
+        name = TRAILS.get(trail.filters, "read/list_audit_of")
         params = {**trail.params(), **part.params()}
-        found = await self._snapshots.fetch("read/list_audit", params, asked, prepare=False)
+        found = await self._snapshots.fetch(name, params, asked, prepare=name in TOGETHER)
         return found.once(lambda: _audited(found, asked))
 
     async def external_keys(self, keys: Keys, part: Slice, asked: Asked) -> Found[ExternalKeyOut]:

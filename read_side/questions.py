@@ -221,8 +221,15 @@ class Trail(Struct, frozen=True, kw_only=True):
     start: datetime | None = None
     end: datetime | None = None
 
+    @property
+    def filters(self) -> frozenset[str]:
+        """The names of the filters that are set, but for the instants."""
+        return frozenset(
+            name for name in ("entity_uid", "actor", "operation", "request_id") if getattr(self, name) is not None
+        )
+
     def params(self) -> dict[str, Any]:
-        """Return the parameters that the statement takes."""
+        """Return the parameters that the statements take."""
         return {
             "uid": self.entity_uid,
             "actor": self.actor,

@@ -31,6 +31,8 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
     "read/list_current": ("limit", "offset", "counted"),
     "read/list_current_by_type": ("type", "limit", "offset", "counted"),
     "read/list_all_as_of": ("as_of", "limit", "offset", "counted"),
+    "read/list_audit": ("now", "known", "limit", "offset", "counted", "backward", "after_number"),
+    "read/list_audit_of_entity": ("uid", "now", "known", "limit", "offset", "counted", "backward", "after_number"),
 }
 """The statements that answer many questions at once, and the parameters that these may differ in."""
 PACKS: Mapping[str, Pack] = {
@@ -41,6 +43,9 @@ PACKS: Mapping[str, Pack] = {
     "offset": arrays.bigints,
     "counted": arrays.booleans,
     "type": arrays.texts,
+    "now": arrays.instants,
+    "backward": arrays.booleans,
+    "after_number": arrays.bigints,
 }
 """How the values of such a parameter become an array."""
 

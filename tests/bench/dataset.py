@@ -209,7 +209,7 @@ ROWS = (LOG, VERSIONS, SUPERSEDED, DETAILS, HEADS, AUDIT)
 OBJECTS = """
 SELECT s.name, d.kind, split_part(d.name, '.', 1), split_part(d.name, '.', 2), d.command
 FROM unnest(ARRAY['log', 'read_model']) s (name), projection.definitions(s.name) d
-WHERE (d.kind = 'index' OR (d.kind = 'constraint' AND d.command !~ ' CHECK ')) AND d.name !~ '^count_mark'
+WHERE (d.kind = 'index' OR (d.kind = 'constraint' AND d.command !~ ' CHECK ')) AND d.name !~ '^(count|audit)_mark'
 ORDER BY s.name, d.ordinal
 """
 

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from db.pool import Dsns
+from shared.core.turn import ROWS_PER_EVENT
 from tests.bench.dataset import fill
 from tests.conftest import Clone
 from tests.integration.test_read_plans import plan
@@ -32,6 +33,7 @@ FAR = {"offset": 9990}
 RECORDED = datetime(2024, 1, 1, 0, 1, tzinfo=UTC)
 SECOND = {"from": RECORDED, "to": RECORDED + timedelta(seconds=1)}
 """A second in which a thousand of the events were recorded, early in the log."""
+AFTER_ENTRY = {"known": EVENTS - 10, "after_number": 100_000 * ROWS_PER_EVENT + 1}
 AFTER = {"after_instant": datetime(2019, 1, 1, tzinfo=UTC), "after_uid": UUID(int=2**127), "after_text": "nora"}
 
 
@@ -93,9 +95,25 @@ HOT = [
     Asked("diff_entities", {**window(365), "known": EVENTS}, "entity_head_pkey", 2500),
     Asked("diff_entities", {**window(30), **COUNTED}, "entity_version_as_of", 12_000),
     Asked("diff_entities", {**window(365), **COUNTED}, "entity_version_as_of", 90_000),
-    Asked("list_audit", SECOND, "audit_entry_by_time", 60),
-    Asked("list_audit", {**SECOND, **COUNTED}, "audit_entry_pkey", 150),
-    Asked("list_audit", {**SECOND, "actor": "user_7"}, "audit_entry_by_actor", 60),
+    # the audit trail
+    Asked("list_audit", SECOND, "audit_entry_pkey", 600),
+    Asked("list_audit", {**SECOND, **COUNTED}, "audit_entry_pkey", 1100),
+    Asked("list_audit", COUNTED, "audit_entry_pkey", 300),
+    Asked("list_audit", {**COUNTED, "known": 100_000}, "audit_entry_pkey", 300),
+    Asked("list_audit", FAR, "audit_entry_pkey", 500),
+    Asked("list_audit", {"offset": 500_000}, "audit_entry_pkey", 500),
+    Asked("list_audit", AFTER_ENTRY, "audit_entry_pkey", 20),
+    Asked("list_audit", {**AFTER_ENTRY, "backward": True}, "audit_entry_pkey", 20),
+    Asked("list_audit_of", {"actor": "user_7"}, "audit_entry_by_actor", 100),
+    Asked("list_audit_of", {"actor": "nobody", **COUNTED}, "audit_entry_by_actor", 20),
+    Asked("list_audit_of", {"actor": "user_7", **AFTER_ENTRY}, "audit_entry_by_actor", 100),
+    Asked("list_audit_of", {"actor": "user_7", **AFTER_ENTRY, "backward": True}, "audit_entry_by_actor", 100),
+    Asked("list_audit_of", {"actor": "user_7", "offset": 4990}, "audit_entry_by_actor", 9000),
+    Asked("list_audit_of", {"actor": "user_7", "operation": "DELETE"}, "audit_entry_by_actor", 1500),
+    Asked("list_audit_of", {"actor": "user_7", **SECOND}, "audit_entry_by_actor", 600),
+    Asked("list_audit_of", {"request_id": "request-777", **COUNTED}, "audit_entry_by_request", 60),
+    Asked("list_audit_by_operation", {"operation": "UPDATE"}, "audit_entry_pkey", 40),
+    Asked("list_audit_by_operation", {"operation": "INSERT", **AFTER_ENTRY}, "audit_entry_pkey", 40),
     Asked("list_scheduled", {}, "entity_version_starts", 100),
     # PostgreSQL 15 looks through all versions for a count, though not through all details; later ones touch 31
     Asked("list_scheduled", {**COUNTED, "now": NOW, "known": EVENTS}, "entity_detail_version_ends", 6000),

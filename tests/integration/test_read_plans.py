@@ -92,7 +92,7 @@ def nodes(top: dict[str, Any]) -> Iterator[dict[str, Any]]:
         ("read/list_scheduled", {"as_of": day(349)}, "entity_version_starts", 1000),
         ("read/list_audit", {}, "audit_entry_pkey", 150),
         ("read/list_audit", {"known": 50_000}, "audit_entry_pkey", 150),
-        ("read/list_audit", {"request_id": "request-7"}, "audit_entry_by_request", 150),
+        ("read/list_audit_of", {"request_id": "request-7"}, "audit_entry_by_request", 150),
     ],
 )
 def test_a_page_touches_few_pages_of_the_tables(
@@ -113,7 +113,8 @@ def test_a_page_touches_few_pages_of_the_tables(
         ("read/list_history", {"counted": True, "superseded": True}),
         ("read/list_history", {"counted": True, "known": 6000}),
         ("read/list_scheduled", {"as_of": day(150)}),
-        ("read/list_audit", {"counted": True}),
+        ("read/list_audit_of", {"counted": True, "actor": "user_1"}),
+        ("read/list_audit_of_entity", {"counted": True}),
     ],
 )
 def test_a_question_about_one_entity_touches_its_own_rows(

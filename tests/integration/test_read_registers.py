@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from psycopg.types.json import Json
 
+from shared.core.turn import ROWS_PER_EVENT
 from shared.http.instants import show
 from tests.conftest import Clone
 from tests.integration.reading import TOKEN, day, projected, reading, uid
@@ -25,7 +26,7 @@ def client(clone: Clone) -> Iterator[TestClient]:
             for number in range(1, 7):
                 book.insert(
                     "audit_entry",
-                    audit_id=number,
+                    audit_id=number * ROWS_PER_EVENT,
                     position=number,
                     actor="user_1" if number < 4 else "user_2",
                     recorded_at=day(number),
@@ -45,12 +46,12 @@ def client(clone: Clone) -> Iterator[TestClient]:
             yield client
 
 
-def ids(client: TestClient, query: str) -> list[int]:
+def positions(client: TestClient, query: str) -> list[int]:
     answer = client.get(f"{AUDIT}?{query}", headers=ME)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     assert found["count"] == len(found["results"])
-    return [entry["audit_id"] for entry in found["results"]]
+    return [entry["position"] for entry in found["results"]]
 
 
 def test_the_audit_trail_needs_a_token_where_other_reads_do_not(client: TestClient) -> None:
@@ -64,7 +65,7 @@ def test_an_entry_says_who_what_and_by_which_request(client: TestClient) -> None
     assert answer.json()["count"] == 6
     assert answer.json()["results"] == [
         {
-            "audit_id": 6,
+            "audit_id": 6 * ROWS_PER_EVENT,
             "actor": "user_2",
             "timestamp": "2024-01-06T00:00:00Z",
             "entity_uid": str(uid(0)),
@@ -100,7 +101,7 @@ def test_an_entry_says_who_what_and_by_which_request(client: TestClient) -> None
 def test_the_newest_entries_that_match_every_filter_come_first(
     client: TestClient, query: str, expected: list[int]
 ) -> None:
-    assert ids(client, query) == expected
+    assert positions(client, query) == expected
 
 
 @pytest.mark.parametrize(

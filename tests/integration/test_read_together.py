@@ -17,7 +17,7 @@ from db import asking
 from db.pool import Dsns, make_pool
 from db.waiting import Waiter
 from read_side.queries import Found, ReadModel
-from read_side.questions import Asked, Chronicle, Filters, Known, Slice
+from read_side.questions import Asked, Chronicle, Filters, Key, Known, Slice, Trail, first_entry
 from read_side.statements import TOGETHER
 from shared.core.errors import CockpitError, Invalid, NotYet, Retired, Unavailable, Unknown
 from tests.conftest import Clone
@@ -107,9 +107,18 @@ def listed(part: Slice, as_of: datetime | None = None, kind: str | None = None) 
     return lambda read: partial(read.entities, filters, part, Asked(as_of=as_of))
 
 
+def trail(of: Trail, part: Slice, position: int | None, now: datetime | None = None) -> Any:
+    return lambda read: partial(read.audit, of, part, Asked(known=Known(position=position), now=now))
+
+
 NUMBERS = [*range(1, ENTITIES + 1), 90, 99]
 """All there are, one that is to begin, one that nobody knows."""
 PAGES = [Slice(size=3, page=page, counted=counted) for page in (1, 2, 3, 9) for counted in (True, False)]
+KEYED = [
+    Slice(size=3, keyed=True, after=Key(number=first_entry(position)), backward=backward)
+    for position in (2, 8, 20)
+    for backward in (True, False)
+]
 QUESTIONS: dict[str, list[Any]] = {
     "read/get_entity": [entity(number) for number in NUMBERS],
     "read/get_entity_as_of": [entity(number, day(at)) for number in NUMBERS for at in (1, 5, 105, 155, 170)],
@@ -123,6 +132,16 @@ QUESTIONS: dict[str, list[Any]] = {
     "read/list_current": [listed(part) for part in PAGES],
     "read/list_current_by_type": [
         listed(part, kind=kind) for part in PAGES for kind in ("PERSON", "INSTITUTION", "GONE", "NONE")
+    ],
+    "read/list_audit": [
+        *(trail(Trail(), part, position) for part in PAGES for position in (None, 3, 14)),
+        *(trail(Trail(), part, 14, day(161)) for part in KEYED),
+    ],
+    "read/list_audit_of_entity": [
+        trail(Trail(entity_uid=uid(number)), part, position)
+        for number in NUMBERS
+        for part in PAGES[:2]
+        for position in (None, 14)
     ],
     "read/list_all_as_of": [listed(part, day(at)) for part in PAGES for at in (0, 4, 104, 170)],
 }

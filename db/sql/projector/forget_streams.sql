@@ -6,7 +6,11 @@ WITH uids AS MATERIALIZED (
 ), c AS (DELETE FROM entity_version_superseded USING uids WHERE entity_uid = uid
 ), d AS (DELETE FROM entity_detail_version USING uids WHERE entity_uid = uid
 ), e AS (DELETE FROM entity_detail_version_superseded USING uids WHERE entity_uid = uid
-), f AS (DELETE FROM audit_entry USING uids WHERE entity_uid = uid
+), f AS (DELETE FROM audit_entry WHERE audit_id = ANY (ARRAY( -- no index of all entries has the entity
+             SELECT a.audit_id FROM log.event e
+             CROSS JOIN LATERAL (SELECT audit_id FROM audit_entry
+                                 WHERE audit_id >= e.position * 65536 AND audit_id < (e.position + 1) * 65536 OFFSET 0) a
+             WHERE e.stream = ANY (%(streams)b::text[])))
 ), g AS (DELETE FROM external_key k USING unnest(%(sources)b::text[], %(external_ids)b::text[]) AS t (source, external_id)
          WHERE k.source = t.source AND k.external_id = t.external_id
 ), h AS (DELETE FROM entity_type WHERE %(types)s::boolean

@@ -1,38 +1,55 @@
--- A page of the audit trail, newest first, up to a position where one is asked for; for ReadModel.audit. It is planned
--- anew for each question, so a filter that is NULL costs nothing and the others find their index. Events are recorded in
--- the order of their positions, so what was recorded when is a range of entries. Backwards it is the page before a key.
-WITH found AS NOT MATERIALIZED (
-    SELECT * FROM audit_entry
-    WHERE (%(uid)s::uuid IS NULL OR entity_uid = %(uid)s::uuid)
-      AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)
-      AND (%(operation)s::text IS NULL OR operation = %(operation)s::text)
-      AND (%(request_id)s::text IS NULL OR request_id = %(request_id)s::text)
-      AND (%(from)s::timestamptz IS NULL OR audit_id >= (
-          SELECT e.audit_id FROM audit_entry e WHERE e.recorded_at >= %(from)s::timestamptz
-          ORDER BY e.recorded_at, e.audit_id LIMIT 1))
-      AND (%(to)s::timestamptz IS NULL OR audit_id < coalesce((
-          SELECT e.audit_id FROM audit_entry e WHERE e.recorded_at >= %(to)s::timestamptz
-          ORDER BY e.recorded_at, e.audit_id LIMIT 1), 9223372036854775807))
-      AND (%(known)s::bigint IS NULL OR audit_id < (SELECT least(%(known)s::bigint, position) + 1 FROM checkpoint
-                                                    WHERE name = 'read_model') * 65536)
-), page AS (
-    SELECT * FROM found
-    WHERE %(after_number)s::bigint IS NULL
-       OR CASE WHEN %(backward)s::boolean THEN audit_id > %(after_number)s::bigint
-               ELSE audit_id < %(after_number)s::bigint END
-    ORDER BY CASE WHEN NOT %(backward)s::boolean THEN audit_id END DESC,
-             CASE WHEN %(backward)s::boolean THEN audit_id END
-    LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+-- Pages of the audit trail, newest first, in the order they were asked for: of each a row about all of it, then a row an
+-- entry; for ReadModel.audit without any filter but instants. What was recorded when, or is known at a position, is a range
+-- of entries: marks count it, and tell where a page far inside begins. Backwards it is the page before a key.
+WITH moment AS MATERIALIZED (
+    SELECT position, greatest(now(), recorded_at, clock_at) AS now,
+           coalesce(first_entry_at(%(from)s::timestamptz), 0) AS first, first_entry_at(%(to)s::timestamptz) AS upto
+    FROM checkpoint WHERE name = 'read_model'
 )
-SELECT c.position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greatest(now(), c.recorded_at, c.clock_at)) AS as_of,
-       (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
-        WHERE (%(uid)s::uuid IS NULL OR stream = 'entity:' || %(uid)s::uuid::text)
-          AND (%(known)s::bigint IS NULL OR position <= %(known)s::bigint)) AS parked,
-       CASE WHEN %(counted)s::boolean THEN (SELECT count(*) FROM found) END AS count,
-       page.audit_id, page.actor, page.recorded_at, page.entity_uid, page.table_name, page.operation, page.detail_code,
-       page.before_value::text, page.after_value::text, page.request_id, page.ip_address, page.user_agent,
-       page.position, page.event_id, page.reason
-FROM checkpoint c
-LEFT JOIN page ON true
-WHERE c.name = 'read_model'
-ORDER BY page.audit_id DESC
+SELECT answer.position, answer.as_of, answer.parked, answer.count,
+       answer.audit_id, answer.actor, answer.recorded_at, answer.entity_uid, answer.table_name, answer.operation,
+       answer.detail_code, answer.before_value::text, answer.after_value::text, answer.request_id, answer.ip_address,
+       answer.user_agent, answer.entry_position, answer.event_id, answer.reason
+FROM moment c
+CROSS JOIN unnest(
+    (SELECT %(now)s::timestamptz[]), (SELECT %(known)s::bigint[]), (SELECT %(limit)s::bigint[]), (SELECT %(offset)s::bigint[]),
+    (SELECT %(counted)s::boolean[]), (SELECT %(backward)s::boolean[]),
+    (SELECT %(after_number)s::bigint[]) -- no plan hangs on a value
+) WITH ORDINALITY AS asked (now, known, most, passed, counted, backward, after, number)
+CROSS JOIN LATERAL (
+    SELECT least(c.upto, CASE WHEN asked.known IS NOT NULL THEN (least(asked.known, c.position) + 1) * 65536 END,
+                 9223372036854775807) AS upto, asked.passed >= 500 AS is_far
+) reach
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN asked.counted OR reach.is_far THEN entries_before(reach.upto) END AS entries OFFSET 0 -- once
+) before
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN reach.is_far THEN before.entries - asked.passed END AS entry
+) next
+LEFT JOIN LATERAL block_of_entry(next.entry) block ON block.upto < reach.upto
+CROSS JOIN LATERAL (
+    SELECT c.position, coalesce(%(as_of)s::timestamptz, asked.now, c.now) AS as_of,
+           (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
+            WHERE asked.known IS NULL OR position <= asked.known) AS parked,
+           CASE WHEN asked.counted
+                THEN greatest(before.entries - CASE WHEN c.first > 0 THEN entries_before(c.first) ELSE 0 END, 0) END AS count,
+           NULL::bigint AS audit_id, NULL AS actor, NULL::timestamptz AS recorded_at, NULL::uuid AS entity_uid,
+           NULL AS table_name, NULL AS operation, NULL AS detail_code, NULL::json AS before_value, NULL::json AS after_value,
+           NULL AS request_id, NULL AS ip_address, NULL AS user_agent, NULL::bigint AS entry_position,
+           NULL::uuid AS event_id, NULL AS reason
+    UNION ALL
+    (SELECT NULL, NULL, NULL, NULL, audit_id, actor, recorded_at, entity_uid, table_name, operation, detail_code,
+            before_value, after_value, request_id, ip_address, user_agent, position, event_id, reason
+     FROM audit_entry
+     WHERE NOT asked.backward AND audit_id >= c.first AND audit_id < least(reach.upto, block.upto, asked.after)
+     ORDER BY audit_id DESC
+     LIMIT asked.most OFFSET coalesce(block.entries - next.entry, asked.passed))
+    UNION ALL
+    (SELECT NULL, NULL, NULL, NULL, audit_id, actor, recorded_at, entity_uid, table_name, operation, detail_code,
+            before_value, after_value, request_id, ip_address, user_agent, position, event_id, reason
+     FROM audit_entry
+     WHERE asked.backward AND audit_id > asked.after AND audit_id >= c.first AND audit_id < reach.upto
+     ORDER BY audit_id
+     LIMIT asked.most)
+) answer
+ORDER BY asked.number, answer.audit_id DESC NULLS FIRST
