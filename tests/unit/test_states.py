@@ -26,7 +26,7 @@ from write_side.event_store import EventStore
 from write_side.external_key import ExternalKey
 from write_side.states import FEW_EVENTS, States
 
-DETAILS = {"EMAIL": "jo@example.com", "PHONE": "1"}
+REGISTERED = EntityRegistered("Jo", "PERSON", {"EMAIL": "jo@example.com", "PHONE": "1"})
 
 
 def key(number: int) -> str:
@@ -40,8 +40,11 @@ def event(stream: str, version: int, what: Event) -> Recorded:
 
 def history(uid: UUID, number: int) -> list[Recorded]:
     """Return a registration and what revises it, so many events in all."""
-    revised = [event(entity_stream(uid), n, EntityRevised(f"Jo {n}", "PERSON", DETAILS)) for n in range(2, number + 1)]
-    return [event(entity_stream(uid), 1, EntityRegistered("Jo", "PERSON", DETAILS)), *revised]
+    revised = [
+        event(entity_stream(uid), n, EntityRevised(f"Jo {n}", "PERSON", {"EMAIL": f"{n}@example.com", "PHONE": None}))
+        for n in range(2, number + 1)
+    ]
+    return [event(entity_stream(uid), 1, REGISTERED), *revised]
 
 
 class Log(EventStore):
