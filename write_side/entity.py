@@ -118,6 +118,7 @@ class Cancel(Struct, frozen=True, kw_only=True):
 
 
 Assert = Register | Revise | Replace | Retire | Reopen
+Typed = EntityRegistered | EntityRevised | EntityReopened
 Command = Assert | Cancel
 
 
@@ -276,14 +277,14 @@ def _as_event_fields(asserted: Mapping[str, Value]) -> dict[str, Any]:
 def check_codes(details: Mapping[str, str | None], registry: Registry) -> None:
     """Raise Invalid where a detail is removed of a type that was never registered: nothing can have it."""
     removed = [code for code, value in details.items() if value is None]
-    unknown = sorted(code for code in removed if (Kind.DETAIL, code) not in registry.types)
+    unknown = removed and sorted(code for code in removed if (Kind.DETAIL, code) not in registry.types)
     if unknown:
         raise Invalid([FieldError("details", f"Unknown detail type: {code}.", "unknown_type") for code in unknown])
 
 
 def _check_types(entity: Entity, event: EntityEvent, registry: Registry, at: datetime) -> None:
     """Raise Invalid where a type is put to new use that is unknown, or closed to it."""
-    if not isinstance(event, EntityRegistered | EntityRevised | EntityReopened):
+    if not isinstance(event, Typed):
         return
     errors: list[FieldError] = []
     kind = event.entity_type

@@ -133,7 +133,7 @@ class Handler:
                 key = command.key.stream if command.key else None
                 if key is None or self._states.holder(key) is not None:
                     case = self._upsert(command, key)
-                    state = self._states.noted(case.stream) or case.kept(case.stream)
+                    state = (not case.is_unheard_of and self._states.noted(case.stream)) or case.kept(case.stream)
                     if state is not None:
                         decision = case.decide(state, None)
                         append = append_of(case, decision, request, request.command_id or ids.uuid7())
@@ -177,10 +177,12 @@ class Handler:
 
     def streams_of(self, command: Upsert) -> set[str]:
         """Return the streams that a command concerns, as far as is known before it is executed."""
-        key = command.key.stream if command.key else None
-        holder = self._states.holder(key) if key else None
-        uids = (command.entity_uid, holder.entity_uid if holder else None)
-        return {*(entity_stream(uid) for uid in uids if uid), *([key] if key else [])}
+        streams = {entity_stream(command.entity_uid)} if command.entity_uid else set()
+        if command.key:
+            key = command.key.stream
+            holder = self._states.holder(key)
+            streams |= {key, entity_stream(holder.entity_uid)} if holder and holder.entity_uid else {key}
+        return streams
 
     async def _on_entity(self, case: Case[Entity], request: Request) -> Outcome[Entity]:
         if self._states.registry.version == 0:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import reduce
 from typing import TYPE_CHECKING, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from shared.core.errors import CannotFold
@@ -40,37 +41,46 @@ FEW_EVENTS, FEW_POINTS = 8, 1000
 State = TypeVar("State", Entity, Registry)
 
 
+class Kept(Struct, frozen=True, gc=False):
+    """An entity that is kept, what came since it was folded, and what both weigh, in change points."""
+
+    state: Entity
+    unfolded: Sequence[Recorded]
+    weight: int
+
+
 class States:
     """The states last used, each as some command left it. They may be behind: what rests on one is checked."""
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
         self.registry = Registry()
-        self._entities: OrderedDict[str, Entity] = OrderedDict()
-        self._unfolded: dict[str, Sequence[Recorded]] = {}
+        self._entities: OrderedDict[str, Kept] = OrderedDict()
         self._kept_points = 0
         self._holders: OrderedDict[str, Holder] = OrderedDict()
 
     def entity(self, stream: str) -> Entity | None:
         """Return an entity that is kept; what came since it was folded is folded now."""
-        state, unfolded = self._entities.get(stream), self._unfolded.get(stream)
-        if state is None or unfolded is None:
-            return state
+        kept = self._entities.get(stream)
+        if kept is None or not kept.unfolded:
+            return None if kept is None else kept.state
         self._forget(stream)
         with suppress(CannotFold):  # whoever needs it is told so when it is loaded
-            self.keep_entity(stream, entity_after(stream, state, unfolded))
-        return self._entities.get(stream)
+            state = entity_after(stream, kept.state, kept.unfolded)
+            self.keep_entity(stream, state)
+            return state
+        return None
 
     def noted(self, stream: str) -> Entity | None:
         """Return an entity that is kept as decisions look at it: the rows may be missing, which take long to fold.
 
         What it has no rows of is found in what was asserted: where that is much, rows are quicker.
         """
-        state, unfolded = self._entities.get(stream), self._unfolded.get(stream)
-        if state is None or unfolded is None or state.change_points > FEW_POINTS:
+        kept = self._entities.get(stream)
+        if kept is None or not kept.unfolded or kept.state.change_points > FEW_POINTS:
             return self.entity(stream)
         with suppress(CannotFold):  # whoever needs it is told so when it is loaded
-            return reduce(note, unfolded, replace(state, rows={}))
+            return reduce(note, kept.unfolded, replace(kept.state, rows={}))
         return None
 
     def holder(self, stream: str) -> Holder | None:
@@ -116,7 +126,7 @@ class States:
                 if not self._is_held(stream):  # else a command was faster
                     self._keep_holder(stream, _holder_after(loaded[stream]))
         held = {entity_stream(uid) for stream in keys if (holder := self.holder(stream)) and (uid := holder.entity_uid)}
-        loaded |= await self._load_many(held - self._entities.keys() - streams)
+        loaded |= await self._load_many({stream for stream in held - streams if stream not in self._entities})
         for stream in loaded.keys() - unknown:
             await self._keep_loaded(stream, loaded[stream])
 
@@ -147,28 +157,24 @@ class States:
     def keep_appended(self, stream: str, state: Entity, events: Sequence[Recorded]) -> None:
         """Keep what was appended to an entity that had been noted, and fold it when it is asked for: most are not."""
         self.keep_claims(events)
-        kept, unfolded = self._entities.get(stream), self._unfolded.get(stream, ())
-        if state.version == 0:
-            kept, unfolded = state, ()
-        if kept is None or (unfolded[-1] if unfolded else kept).version != state.version:
+        kept = Kept(state, (), 0) if state.version == 0 else self._entities.get(stream)
+        if kept is None or (kept.unfolded[-1] if kept.unfolded else kept.state).version != state.version:
             return  # forgotten meanwhile, or another command was faster
-        self._keep(stream, kept, [*unfolded, *(recorded for recorded in events if recorded.stream == stream)])
-        if len(unfolded) >= FEW_EVENTS:
+        self._keep(stream, kept.state, [*kept.unfolded, *[event for event in events if event.stream == stream]])
+        if len(kept.unfolded) >= FEW_EVENTS:
             self.entity(stream)
 
     def _keep(self, stream: str, state: Entity, unfolded: Sequence[Recorded]) -> None:
         self._forget(stream)
-        self._entities[stream] = state
-        if unfolded:
-            self._unfolded[stream] = unfolded
-        self._kept_points += _weight(state, unfolded)
+        kept = self._entities[stream] = Kept(state, unfolded, _weight(state, unfolded))
+        self._kept_points += kept.weight
         while self._kept_points > KEPT_CHANGE_POINTS and len(self._entities) > 1:
-            self._forget(next(iter(self._entities)))
+            self._kept_points -= self._entities.popitem(last=False)[1].weight
 
     def _forget(self, stream: str) -> None:
         forgotten = self._entities.pop(stream, None)
         if forgotten is not None:
-            self._kept_points -= _weight(forgotten, self._unfolded.pop(stream, ()))
+            self._kept_points -= forgotten.weight
 
     def keep_claims(self, events: Iterable[Recorded]) -> None:
         """Keep the holders of the keys that events claim."""
@@ -186,7 +192,7 @@ class States:
 def _weight(state: Entity, unfolded: Sequence[Recorded]) -> int:
     if not unfolded:
         return 1 + state.change_points
-    details = sum(len(getattr(recorded.event, "details", ())) for recorded in unfolded)
+    details = sum([len(getattr(recorded.event, "details", ())) for recorded in unfolded])
     return 1 + state.change_points + 3 * len(unfolded) + details
 
 
