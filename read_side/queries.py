@@ -131,7 +131,7 @@ class ReadModel:
         params = {**window.params(known_from, known_to), **part.params()}
         is_of_one = window.entity_uid is not None
         name = "read/diff_entity" if is_of_one else "read/diff_entities"
-        found = await self._snapshots.fetch(name, params, asked, prepare=is_of_one)
+        found = await self._snapshots.fetch(name, params, asked)
         count = found.first[0]
         points = window.points(found.as_of, known_from, found.position)
         items = shaped.differences(window.mode, points, (row[1:] for row in found.behind))

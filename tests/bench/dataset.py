@@ -15,6 +15,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+RETIRED = 9
+"""The kind of entity, the last digit of its number, that was retired."""
 MADE = """
 CREATE TEMPORARY TABLE made ON COMMIT DROP AS
 SELECT n, md5(%(seed)s || ' ' || n)::uuid AS uid, n %% 10 AS kind,
@@ -237,6 +239,11 @@ def fill(conninfo: str, entities: int, seed: int = 1, *, only_to_read: bool = Fa
                 if not only_to_read or " EXCLUDE " not in command:
                     connection.execute(command.encode())
         connection.execute("VACUUM ANALYZE")
+
+
+def exists(number: int) -> bool:
+    """Say whether the entity of that number, which all its names have, exists today: one of ten was retired."""
+    return number % 10 != RETIRED
 
 
 def _strip(connection: psycopg.Connection[Any]) -> list[str]:

@@ -14,7 +14,7 @@ from functools import partial
 from statistics import median
 
 from tests.bench.bench import Bench
-from tests.bench.dataset import fill
+from tests.bench.dataset import exists, fill
 from tests.bench.entities import API, check_told
 from tests.bench.load import Answered, Asking, ask, asking
 from tests.bench.reads import instants, then
@@ -40,7 +40,7 @@ def questions(stand: Stand, service: Service, entities: int) -> dict[str, tuple[
     """Return what is asked, by name, and how soon it has to be answered."""
     chance = random.Random(2)  # noqa: S311  # it picks what is asked
     whens = [*instants(MANY, chance)]
-    rare = [f"{n}" for n in (chance.randrange(entities // 10, entities) for _ in range(MANY))]
+    rare = [f"{n}" for n in (chance.randrange(entities // 10, entities) for _ in range(MANY)) if exists(n)]
 
     def get(lines: list[str]) -> Asking:
         return asking(stand, [API + line for line in lines])

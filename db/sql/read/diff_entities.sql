@@ -1,256 +1,142 @@
 -- A page of the entities that differ between two points, by uid, with the rows that this hangs on and the events that
--- made and ended them; for ReadModel.diff. It is planned anew for each question. Backwards it is the page before a key.
+-- made and ended them, and how many there are; for ReadModel.diff. Backwards it is the page before a key.
 --
--- Candidates have a row that begins or ends in the window of valid time, or an audit entry in that of positions: the
--- cost follows the changes. Where there are many in a window of valid time (the marks tell about how many), a page needs few
--- of them: then those near its key are looked at in their order, and all candidates only where these do not fill it.
--- Those that do differ are told by content, one condition a mode:
--- net:       what was believed at both points;
--- changes:   rows that begin or end in the window, or what began to be believed of its start against what ceased to be;
--- knowledge: what was believed of the window at both positions.
--- How many differ in a window of valid time is told by sets: whatever only has rows that begin, or only such that end,
--- differs; of the others what stood at its two ends is compared.
-WITH moment AS MATERIALIZED (
-    SELECT position, instant AS as_of,
-           coalesce(%(from)s::timestamptz, instant) AS start,
-           coalesce(%(to)s::timestamptz, CASE WHEN %(from)s::timestamptz IS NULL THEN instant END, 'infinity') AS until,
-           coalesce(%(known)s::bigint, position) AS known_to,
-           coalesce(%(known_from)s::bigint, %(known)s::bigint, position) AS known_from
+-- Candidates have a row that begins or ends in the window of valid time, or an audit entry in that of positions. Where they
+-- are many (the marks tell about how many turns there are), a page needs few of them: entities are looked at as they come,
+-- one look-up of each index an entity, until the page is full. Where they are few, those that come first are picked out of
+-- the window. Only where either does not fill the page are all the candidates behind sorted. Which of them differ is told by
+-- content.
+WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan hangs on a value
+    SELECT c.position, c.instant AS as_of, %(known)s::bigint AS known,
+           coalesce(%(from)s::timestamptz, c.instant) AS start,
+           coalesce(%(to)s::timestamptz, CASE WHEN %(from)s::timestamptz IS NULL THEN c.instant END, 'infinity') AS until,
+           coalesce(%(known)s::bigint, c.position) AS known_to,
+           coalesce(%(known_from)s::bigint, %(known)s::bigint, c.position) AS known_from,
+           coalesce(%(known)s::bigint < c.position, false) AS is_earlier, -- something may have been superseded since
+           %(mode)s::text = 'changes' AND %(known_from)s::bigint IS NULL
+               AND coalesce(%(known)s::bigint >= c.position, true) AS is_told, -- by rows of today each candidate has a step
+           %(first_entry)s::bigint AS first_entry, %(end_of_entries)s::bigint AS end_of_entries,
+           %(mode)s::text AS mode, %(mode)s::text <> 'knowledge' AND %(from)s::timestamptz IS NOT NULL AS has_turns,
+           %(backward)s::boolean AS backward, %(after_uid)s::uuid AS after,
+           coalesce(CASE WHEN NOT %(backward)s::boolean THEN %(after_uid)s::uuid END, '00000000-0000-0000-0000-000000000000')
+               AS lowest,
+           coalesce(CASE WHEN %(backward)s::boolean THEN %(after_uid)s::uuid END, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+               AS highest,
+           %(counted)s::boolean AS counted, %(limit)s::bigint AS length, %(offset)s::bigint AS skipped,
+           %(limit)s::bigint + %(offset)s::bigint AS wanted
     FROM (SELECT position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greatest(now(), recorded_at, clock_at))
           FROM checkpoint WHERE name = 'read_model') c (position, instant)
-), turned AS (
-    SELECT entity_uid FROM entity_version
-    WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz
-    UNION
-    SELECT entity_uid FROM entity_version
-    WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz
-    UNION
-    SELECT entity_uid FROM entity_detail_version
-    WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz
-    UNION
-    SELECT entity_uid FROM entity_detail_version
-    WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz
-    UNION
-    SELECT entity_uid FROM entity_version_superseded
-    WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz AND %(known)s::bigint IS NOT NULL
-    UNION
-    SELECT entity_uid FROM entity_version_superseded
-    WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz AND %(known)s::bigint IS NOT NULL
-    UNION
-    SELECT entity_uid FROM entity_detail_version_superseded
-    WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz AND %(known)s::bigint IS NOT NULL
-    UNION
-    SELECT entity_uid FROM entity_detail_version_superseded
-    WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz AND %(known)s::bigint IS NOT NULL
-), crowd AS MATERIALIZED (  -- how many entities are looked at in their order, at most: many changes soon fill a page
-    SELECT CASE WHEN %(mode)s::text <> 'knowledge' AND %(known_from)s::bigint IS NULL
-                     AND turns * turns > 10 * entities * (%(limit)s::bigint + %(offset)s::bigint)
-                THEN greatest(8 * entities / turns, 2) * (%(limit)s::bigint + %(offset)s::bigint) ELSE 0 END::bigint AS most
-    FROM (SELECT sum(greatest(turns, abs(net)))
-                 * (SELECT least(known_to::float8 / greatest(position, 1), 1) FROM moment) AS turns
-          FROM count_mark WHERE entity_type = '' AND upto > %(from)s::timestamptz AND upto <= %(to)s::timestamptz) m,
-         (SELECT greatest(reltuples, 0)::float8 AS entities FROM pg_class WHERE oid = 'entity_head'::regclass) c
-), near AS MATERIALIZED (  -- with a row that begins or ends in the window
-    SELECT h.entity_uid
-    FROM (
-        SELECT entity_uid FROM entity_head
-        WHERE %(after_uid)s::uuid IS NULL
-           OR CASE WHEN %(backward)s::boolean THEN entity_uid < %(after_uid)s::uuid ELSE entity_uid > %(after_uid)s::uuid END
-        ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-                 CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
-        LIMIT (SELECT most FROM crowd)
-    ) h
-    WHERE EXISTS (
-          SELECT FROM entity_version v
-          WHERE v.entity_uid = h.entity_uid
-            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
-                 AND (%(known)s::bigint IS NULL OR v.recorded_from_position <= %(known)s::bigint)
-                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
-                 AND (%(known)s::bigint IS NULL OR v.valid_to_known_position <= %(known)s::bigint))
-          OFFSET 0) -- one look-up an entity
-       OR EXISTS (
-          SELECT FROM entity_detail_version v
-          WHERE v.entity_uid = h.entity_uid
-            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
-                 AND (%(known)s::bigint IS NULL OR v.recorded_from_position <= %(known)s::bigint)
-                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
-                 AND (%(known)s::bigint IS NULL OR v.valid_to_known_position <= %(known)s::bigint))
-          OFFSET 0)
-       OR EXISTS (
-          SELECT FROM entity_version_superseded v
-          WHERE v.entity_uid = h.entity_uid
-            AND v.recorded_from_position <= %(known)s::bigint AND v.recorded_to_position > %(known)s::bigint
-            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
-                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
-                 AND v.valid_to_known_position <= %(known)s::bigint)
-          OFFSET 0)
-       OR EXISTS (
-          SELECT FROM entity_detail_version_superseded v
-          WHERE v.entity_uid = h.entity_uid
-            AND v.recorded_from_position <= %(known)s::bigint AND v.recorded_to_position > %(known)s::bigint
-            AND (v.valid_from > %(from)s::timestamptz AND v.valid_from <= %(to)s::timestamptz
-                 OR v.valid_to > %(from)s::timestamptz AND v.valid_to <= %(to)s::timestamptz
-                 AND v.valid_to_known_position <= %(known)s::bigint)
-          OFFSET 0)
-    LIMIT 2 * (%(limit)s::bigint + %(offset)s::bigint) -- some may not differ in the end
-), last AS MATERIALIZED (
-    SELECT entity_uid FROM near
-    WHERE (SELECT count(*) FROM near) >= %(limit)s::bigint + %(offset)s::bigint
-    ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END DESC,
-             CASE WHEN %(backward)s::boolean THEN entity_uid END
-    LIMIT 1
-), candidate AS (
-    SELECT entity_uid FROM turned WHERE %(mode)s::text <> 'knowledge'
-    UNION
-    SELECT entity_uid FROM audit_entry
-    WHERE audit_id >= %(first_entry)s::bigint AND audit_id < %(end_of_entries)s::bigint
-), differing AS MATERIALIZED (  -- in order, one branch after the other: no more are looked at than the page takes
+), crowd AS MATERIALIZED (  -- about how many turns there are, and how many entities are looked at first
+    SELECT is_many,
+           greatest(8 * wanted, CASE WHEN is_many THEN greatest(turns / 3, 3 * entities * wanted / turns) END)::bigint AS most
+    FROM (SELECT t.*, turns * turns > 10 * entities * wanted AS is_many, entities
+          FROM (SELECT a.wanted,
+                       CASE WHEN a.has_turns THEN (
+                           SELECT coalesce(sum(greatest(m.turns, abs(m.net))), 0) FROM count_mark m
+                           WHERE m.entity_type = '' AND m.upto > a.start AND m.upto <= a.until) ELSE 0 END
+                       * least(a.known_to::float8 / greatest(a.position, 1), 1)
+                       + a.known_to - a.known_from AS turns
+                FROM asked a OFFSET 0) t,
+               (SELECT greatest(reltuples, 0)::float8 AS entities FROM pg_class WHERE oid = 'entity_head'::regclass) h
+          OFFSET 0) c
+), candidate AS NOT MATERIALIZED (
+    SELECT t.entity_uid FROM asked a, turns_between(a.start, a.until) t WHERE a.has_turns
+    UNION ALL
+    SELECT t.entity_uid FROM asked a, superseded_turns_between(a.start, a.until) t WHERE a.has_turns AND a.is_earlier
+    UNION ALL
+    SELECT e.entity_uid FROM asked a, audit_entry e WHERE e.audit_id >= a.first_entry AND e.audit_id < a.end_of_entries
+), head AS MATERIALIZED (  -- what is looked at first, in order: of many as they come, of few the first candidates
+    (SELECT entity_uid FROM entity_head
+     WHERE (SELECT is_many FROM crowd) AND NOT (SELECT backward FROM asked)
+       AND entity_uid >= (SELECT lowest FROM asked)
+     ORDER BY entity_uid)
+    UNION ALL
+    (SELECT entity_uid FROM entity_head
+     WHERE (SELECT is_many FROM crowd) AND (SELECT backward FROM asked)
+       AND entity_uid <= (SELECT highest FROM asked)
+     ORDER BY entity_uid DESC)
+    UNION ALL
+    (SELECT c.entity_uid FROM (SELECT entity_uid FROM candidate OFFSET 0) c
+     WHERE NOT (SELECT is_many FROM crowd)
+       AND c.entity_uid >= (SELECT lowest FROM asked) AND c.entity_uid <= (SELECT highest FROM asked)
+     ORDER BY CASE WHEN NOT (SELECT backward FROM asked) THEN c.entity_uid END,
+              CASE WHEN (SELECT backward FROM asked) THEN c.entity_uid END DESC
+     LIMIT (SELECT most FROM crowd))
+    LIMIT (SELECT most FROM crowd)
+), rest AS MATERIALIZED ( -- which candidates are left: those behind, none where there were no more
+    SELECT h.entity_uid AS after, CASE WHEN a.backward THEN a.lowest ELSE h.entity_uid END AS lowest,
+           CASE WHEN NOT a.backward THEN a.highest ELSE h.entity_uid END AS highest
+    FROM asked a, (SELECT entity_uid FROM head OFFSET (SELECT most - 1 FROM crowd) LIMIT 1) h
+), page AS MATERIALIZED (
     SELECT o.entity_uid
     FROM (
-        (SELECT entity_uid FROM near WHERE EXISTS (SELECT FROM last))
+        (SELECT h.entity_uid
+         FROM (SELECT entity_uid, lag(entity_uid, 1, (SELECT after FROM asked)) OVER () AS before FROM head) h
+         WHERE h.entity_uid IS DISTINCT FROM h.before
+           AND ((SELECT has_turns FROM asked) AND (
+                EXISTS (
+                    SELECT FROM entity_version v, asked a
+                    WHERE v.entity_uid = h.entity_uid
+                      AND (v.valid_from > a.start AND v.valid_from <= a.until OR v.valid_to > a.start AND v.valid_to <= a.until)
+                    OFFSET 0)
+                OR EXISTS (
+                    SELECT FROM entity_detail_version v, asked a
+                    WHERE v.entity_uid = h.entity_uid
+                      AND (v.valid_from > a.start AND v.valid_from <= a.until OR v.valid_to > a.start AND v.valid_to <= a.until)
+                    OFFSET 0)
+                OR (SELECT is_earlier FROM asked) AND (
+                    EXISTS (
+                        SELECT FROM entity_version_superseded v, asked a
+                        WHERE v.entity_uid = h.entity_uid
+                          AND (v.valid_from > a.start AND v.valid_from <= a.until
+                               OR v.valid_to > a.start AND v.valid_to <= a.until)
+                        OFFSET 0)
+                    OR EXISTS (
+                        SELECT FROM entity_detail_version_superseded v, asked a
+                        WHERE v.entity_uid = h.entity_uid
+                          AND (v.valid_from > a.start AND v.valid_from <= a.until
+                               OR v.valid_to > a.start AND v.valid_to <= a.until)
+                        OFFSET 0)))
+                OR (SELECT first_entry IS NOT NULL FROM asked) AND EXISTS (
+                    SELECT FROM audit_entry e, asked a
+                    WHERE e.entity_uid = h.entity_uid AND e.audit_id >= a.first_entry AND e.audit_id < a.end_of_entries
+                    OFFSET 0)))
         UNION ALL
-        (SELECT entity_uid FROM candidate  -- all of them, or those behind should one of the near not differ in the end
-         WHERE NOT EXISTS (SELECT FROM last)
-            OR CASE WHEN %(backward)s::boolean THEN entity_uid < (SELECT entity_uid FROM last)
-                    ELSE entity_uid > (SELECT entity_uid FROM last) END
-         ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-                  CASE WHEN %(backward)s::boolean THEN entity_uid END DESC)
+        (SELECT c.entity_uid FROM (SELECT entity_uid FROM candidate OFFSET 0) c
+         WHERE c.entity_uid >= (SELECT lowest FROM rest) AND c.entity_uid <= (SELECT highest FROM rest)
+           AND c.entity_uid IS DISTINCT FROM (SELECT after FROM rest)
+         GROUP BY c.entity_uid
+         ORDER BY CASE WHEN NOT (SELECT backward FROM asked) THEN c.entity_uid END,
+                  CASE WHEN (SELECT backward FROM asked) THEN c.entity_uid END DESC)
     ) o
-    WHERE ((%(counted)s::boolean AND %(known_from)s::bigint IS NOT NULL)
-           OR %(after_uid)s::uuid IS NULL
-           OR CASE WHEN %(backward)s::boolean THEN entity_uid < %(after_uid)s::uuid
-                   ELSE entity_uid > %(after_uid)s::uuid END)
-      AND ((%(mode)s::text = 'changes' AND %(known)s::bigint IS NULL) -- a candidate by rows of today has a step in them
-        OR (SELECT CASE %(mode)s::text
-               WHEN 'net' THEN
-                   array_agg(r.hashdiff ORDER BY r.hashdiff) FILTER (
-                       WHERE r.valid_from <= m.start AND r.recorded_from_position <= m.known_from
-                         AND (r.recorded_to_position IS NULL OR r.recorded_to_position > m.known_from)
-                         AND (r.valid_to IS NULL OR r.valid_to > m.start OR r.valid_to_known_position > m.known_from))
-                   IS DISTINCT FROM
-                   array_agg(r.hashdiff ORDER BY r.hashdiff) FILTER (
-                       WHERE r.valid_from <= m.until
-                         AND (r.recorded_to_position IS NULL OR r.recorded_to_position > m.known_to)
-                         AND (r.valid_to IS NULL OR r.valid_to > m.until OR r.valid_to_known_position > m.known_to))
-               WHEN 'changes' THEN
-                   coalesce(bool_or(
-                       (r.recorded_to_position IS NULL OR r.recorded_to_position > m.known_to)
-                       AND (r.valid_from > m.start
-                            OR (r.valid_to > m.start AND r.valid_to <= m.until AND r.valid_to_known_position <= m.known_to))
-                   ), false)
-                   OR array_agg(r.recorded_from_position || ' ' || r.hashdiff
-                                ORDER BY r.recorded_from_position, r.hashdiff) FILTER (
-                       WHERE r.valid_from <= m.start AND r.recorded_from_position > m.known_from
-                         AND (r.valid_to IS NULL OR r.valid_to > m.start
-                              OR r.valid_to_known_position > r.recorded_from_position))
-                   IS DISTINCT FROM
-                   array_agg(r.ceased || ' ' || r.hashdiff ORDER BY r.ceased, r.hashdiff) FILTER (
-                       WHERE r.valid_from <= m.start AND r.ceased > m.known_from AND r.ceased <= m.known_to
-                         AND r.ceased > r.recorded_from_position)
-               WHEN 'knowledge' THEN
-                   array_agg(r.hashdiff || ' ' || greatest(r.valid_from, m.start) || ' ' || least(r.shown_before, m.until)
-                             ORDER BY r.hashdiff, r.valid_from) FILTER (
-                       WHERE r.valid_from < m.until AND r.recorded_from_position <= m.known_from
-                         AND (r.recorded_to_position IS NULL OR r.recorded_to_position > m.known_from)
-                         AND r.shown_before > m.start)
-                   IS DISTINCT FROM
-                   array_agg(r.hashdiff || ' ' || greatest(r.valid_from, m.start) || ' ' || least(r.shown_after, m.until)
-                             ORDER BY r.hashdiff, r.valid_from) FILTER (
-                       WHERE r.valid_from < m.until
-                         AND (r.recorded_to_position IS NULL OR r.recorded_to_position > m.known_to)
-                         AND r.shown_after > m.start)
-           END
-           FROM moment m
-           CROSS JOIN LATERAL (
-               SELECT r.*,
-                      least(r.recorded_to_position,
-                            CASE WHEN r.valid_to <= m.start THEN r.valid_to_known_position END) AS ceased,
-                      CASE WHEN r.valid_to_known_position <= m.known_from THEN r.valid_to ELSE 'infinity' END AS shown_before,
-                      CASE WHEN r.valid_to_known_position <= m.known_to THEN r.valid_to ELSE 'infinity' END AS shown_after
-               FROM rows_of(o.entity_uid) r
-               WHERE r.recorded_from_position <= m.known_to AND r.valid_from <= m.until
-                 AND (r.valid_to IS NULL OR r.valid_to > m.start OR r.valid_to_known_position > m.known_from)
-           ) r))
-    LIMIT CASE WHEN NOT %(counted)s::boolean OR %(known_from)s::bigint IS NULL
-               THEN %(limit)s::bigint + %(offset)s::bigint END
-), page AS (
-    SELECT entity_uid FROM differing
-    WHERE %(after_uid)s::uuid IS NULL
-       OR CASE WHEN %(backward)s::boolean THEN entity_uid < %(after_uid)s::uuid ELSE entity_uid > %(after_uid)s::uuid END
-    ORDER BY CASE WHEN NOT %(backward)s::boolean THEN entity_uid END,
-             CASE WHEN %(backward)s::boolean THEN entity_uid END DESC
-    LIMIT %(limit)s::bigint OFFSET %(offset)s::bigint
+    WHERE (SELECT is_told FROM asked)
+       OR (SELECT d.is_there
+           FROM asked a, difference_of(o.entity_uid, a.mode, a.start, a.until, a.known_from, a.known_to) d)
+    OFFSET (SELECT skipped FROM asked) LIMIT (SELECT length FROM asked)
 ), belief AS MATERIALIZED (
     SELECT page.entity_uid, r.*
-    FROM moment m
-    CROSS JOIN page
+    FROM asked a
+    CROSS JOIN unnest(ARRAY(SELECT entity_uid FROM page)) AS page (entity_uid) -- planned for few
     CROSS JOIN LATERAL rows_of(page.entity_uid) r
-    WHERE r.recorded_from_position <= m.known_to AND r.valid_from <= m.until
-      AND (r.valid_to IS NULL OR r.valid_to > m.start OR r.valid_to_known_position > m.known_from)
+    WHERE r.recorded_from_position <= a.known_to AND r.valid_from <= a.until
+      AND (r.valid_to IS NULL OR r.valid_to > a.start OR r.valid_to_known_position > a.known_from)
+), differing AS MATERIALIZED (
+    SELECT CASE WHEN NOT a.counted THEN NULL
+                WHEN a.first_entry IS NULL AND NOT a.is_earlier THEN differing_between(a.mode, a.start, a.until)
+                WHEN a.first_entry IS NULL THEN differing_known_between(a.mode, a.start, a.until, a.known)
+                ELSE (
+                    SELECT count(*) FROM (SELECT DISTINCT entity_uid FROM candidate) c
+                    WHERE (SELECT d.is_there
+                           FROM difference_of(c.entity_uid, a.mode, a.start, a.until, a.known_from, a.known_to) d)
+                ) END AS count
+    FROM asked a
 )
-SELECT m.position, m.as_of,
+SELECT a.position, a.as_of,
        (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
-        WHERE (%(known)s::bigint IS NULL OR position <= %(known)s::bigint)) AS parked,
-       CASE WHEN NOT %(counted)s::boolean THEN NULL
-            WHEN %(known_from)s::bigint IS NOT NULL THEN (SELECT count(*) FROM differing)
-            ELSE (
-                SELECT count(*)
-                FROM (
-                    SELECT entity_uid, bool_or(is_end) AND NOT bool_and(is_end) AS is_both
-                    FROM (
-                        SELECT entity_uid, false AS is_end FROM entity_version
-                        WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz
-                          AND (%(known)s::bigint IS NULL OR recorded_from_position <= %(known)s::bigint)
-                        UNION ALL
-                        SELECT entity_uid, true FROM entity_version
-                        WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz
-                          AND (%(known)s::bigint IS NULL OR valid_to_known_position <= %(known)s::bigint)
-                        UNION ALL
-                        SELECT entity_uid, false FROM entity_detail_version
-                        WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz
-                          AND (%(known)s::bigint IS NULL OR recorded_from_position <= %(known)s::bigint)
-                        UNION ALL
-                        SELECT entity_uid, true FROM entity_detail_version
-                        WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz
-                          AND (%(known)s::bigint IS NULL OR valid_to_known_position <= %(known)s::bigint)
-                        UNION ALL
-                        SELECT entity_uid, false FROM entity_version_superseded
-                        WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz
-                          AND recorded_from_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
-                        UNION ALL
-                        SELECT entity_uid, true FROM entity_version_superseded
-                        WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz
-                          AND valid_to_known_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
-                        UNION ALL
-                        SELECT entity_uid, false FROM entity_detail_version_superseded
-                        WHERE valid_from > %(from)s::timestamptz AND valid_from <= %(to)s::timestamptz
-                          AND recorded_from_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
-                        UNION ALL
-                        SELECT entity_uid, true FROM entity_detail_version_superseded
-                        WHERE valid_to > %(from)s::timestamptz AND valid_to <= %(to)s::timestamptz
-                          AND valid_to_known_position <= %(known)s::bigint AND recorded_to_position > %(known)s::bigint
-                    ) t
-                    GROUP BY entity_uid ORDER BY entity_uid OFFSET 0 -- in order: so the look-ups go along their indexes
-                ) c
-                WHERE NOT c.is_both OR %(mode)s::text = 'changes'
-                   OR (SELECT max(v.hashdiff) FILTER (
-                                  WHERE v.valid_from <= %(from)s::timestamptz
-                                    AND (v.valid_to IS NULL OR v.valid_to > %(from)s::timestamptz))
-                              IS DISTINCT FROM
-                              max(v.hashdiff) FILTER (
-                                  WHERE v.valid_to IS NULL OR v.valid_to > %(to)s::timestamptz)
-                       FROM entity_version_known(%(known)s::bigint) v
-                       WHERE v.entity_uid = c.entity_uid AND v.valid_from <= %(to)s::timestamptz)
-                   OR (SELECT array_agg(v.hashdiff ORDER BY v.detail_type) FILTER (
-                                  WHERE v.valid_from <= %(from)s::timestamptz
-                                    AND (v.valid_to IS NULL OR v.valid_to > %(from)s::timestamptz))
-                              IS DISTINCT FROM
-                              array_agg(v.hashdiff ORDER BY v.detail_type) FILTER (
-                                  WHERE v.valid_to IS NULL OR v.valid_to > %(to)s::timestamptz)
-                       FROM entity_detail_version_known(%(known)s::bigint) v
-                       WHERE v.entity_uid = c.entity_uid AND v.valid_from <= %(to)s::timestamptz)
-            ) END AS count, found.*
-FROM moment m
+        WHERE (SELECT known IS NULL FROM asked) OR position <= (SELECT known FROM asked)) AS parked,
+       (SELECT count FROM differing) AS count,
+       found.*
+FROM asked a
 LEFT JOIN (
     SELECT entity_uid, detail_type, value, entity_type, valid_from, valid_to,
            recorded_from_position, valid_to_known_position, recorded_to_position,
