@@ -99,7 +99,8 @@ WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan ha
                         OFFSET 0)))
                 OR (SELECT first_entry IS NOT NULL FROM asked) AND EXISTS (
                     SELECT FROM audit_entry e, asked a
-                    WHERE e.entity_uid = h.entity_uid AND e.audit_id >= a.first_entry AND e.audit_id < a.end_of_entries
+                    WHERE e.entity_uid = h.entity_uid AND e.audit_id & 65535 = 0 -- as its index has the first of an event
+                      AND e.audit_id >= a.first_entry AND e.audit_id < a.end_of_entries
                     OFFSET 0)))
         UNION ALL
         (SELECT c.entity_uid FROM (SELECT entity_uid FROM candidate OFFSET 0) c
