@@ -15,15 +15,20 @@ import psycopg
 import pytest
 
 from db.pool import Dsns
+from db.queries import statement
+from read_side.rows import entities, listed
+from read_side.statements import TOGETHER
 from tests.bench.dataset import fill
 from tests.conftest import Clone
-from tests.integration.test_read_plans import plan
+from tests.integration.test_read_plans import NOTHING, plan
 
 ENTITIES, EVENTS = 100_000, 6 + 210_000
 THEN, NOW = datetime(2018, 6, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 PINNED = {"as_of": NOW, "now": NOW, "known": EVENTS}
 """What a list in pages is asked at, once it is pinned: the latest position, by number."""
 LATELY = {"as_of": THEN, "known": EVENTS - 100}
+EARLIER = {"as_of": THEN, "known": EVENTS - 15_000}
+"""Since then more has been superseded than is looked at as a whole."""
 COUNTED, BY_NAME, BY_UID = {"counted": True}, {"order": "display_name"}, {"order": "entity_uid"}
 RARE, COMMON = {"pattern": "%stone 4321%"}, {"pattern": "%kowalski%"}
 LATE = {"pattern": "%vera%"}
@@ -33,6 +38,7 @@ RECORDED = datetime(2024, 1, 1, 0, 1, tzinfo=UTC)
 SECOND = {"from": RECORDED, "to": RECORDED + timedelta(seconds=1)}
 """A second in which a thousand of the events were recorded, early in the log."""
 AFTER = {"after_instant": datetime(2019, 1, 1, tzinfo=UTC), "after_uid": UUID(int=2**127), "after_text": "nora"}
+AMID = {**AFTER, "after_instant": datetime(2017, 1, 1, tzinfo=UTC)}
 
 
 class Asked(NamedTuple):
@@ -75,6 +81,7 @@ HOT = [
     Asked("list_newest", {**PINNED, **AFTER, "backward": True}, "entity_version_starts", 150),
     Asked("list_newest", {**PINNED, **AFTER, "type": "PERSON"}, "entity_version_starts_by_type", 150),
     Asked("list_newest", {**PINNED, **AFTER}, "entity_version_superseded_until", 150),
+    Asked("list_newest", {**EARLIER, **AFTER}, "entity_version_superseded_starts", 300),
     Asked("list_by_uid", {**PINNED, **AFTER}, "entity_version_as_of", 200),
     Asked("list_by_uid", {**PINNED, **AFTER, "backward": True}, "entity_version_as_of", 200),
     Asked("search_known", PINNED, "entity_version_starts", 200),
@@ -157,3 +164,19 @@ def test_what_fell_due_is_found_without_a_look_at_what_did_not(
 ) -> None:
     explained, _ = ask(connection, Asked(statement, {"type": "PERSON"}, "", 0))
     assert "'entity_detail_version_starts_ahead'" in explained
+
+
+@pytest.mark.parametrize("point", [PINNED, LATELY, EARLIER], ids=["now", "lately", "earlier"])
+@pytest.mark.parametrize("only", [{}, {"type": "PERSON"}, {"type": "INSTITUTION"}, {"type": "NONE"}], ids=str)
+@pytest.mark.parametrize("place", [{}, AMID, {**AMID, "backward": True}, {"offset": 40}], ids=["1", ">", "<", "5"])
+def test_a_page_of_many_is_that_of_the_question_alone(
+    connection: psycopg.Connection[Any], point: dict[str, Any], only: dict[str, Any], place: dict[str, Any]
+) -> None:
+    asked = {**NOTHING, **point, **only, **place, "counted": place == {}, "limit": 30, "now": NOW}
+    for name, order in (("list_newest", "-valid_from"), ("list_by_uid", "entity_uid")):
+        rows = connection.execute(statement("read/search_known"), {**asked, "order": order}).fetchall()
+        several = {parameter: [asked[parameter]] for parameter in TOGETHER[f"read/{name}"]}
+        found = connection.execute(statement(f"read/{name}"), several).fetchall()
+        assert found[0][1:6] == rows[0][1:6]
+        assert listed(NOW, found) == entities(NOW, (row[6:] for row in rows))
+        assert len(found) > 30 or only == {"type": "NONE"}
