@@ -34,7 +34,7 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
         *("type", "known", "as_of", "now", "after_instant", "after_uid", "backward"),
         *("limit", "offset", "counted"),
     ),
-    "read/list_by_uid": ("type", "known", "as_of", "now", "after_uid", "backward", "limit", "offset", "counted"),
+    "read/list_by_uid": ("known", "as_of", "now", "after_uid", "backward", "limit", "offset", "counted"),
 }
 """The statements that answer many questions at once, and the parameters that these may differ in."""
 PACKS: Mapping[str, Pack] = {

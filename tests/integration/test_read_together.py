@@ -112,16 +112,16 @@ BEGUN = [(3, 3), (6, 106), (8, 8), (11, 111)]
 PAGES = [Slice(size=3, page=page, counted=counted) for page in (1, 2, 3, 9) for counted in (True, False)]
 
 
-def in_pages(order: Order) -> list[Any]:
-    """By number and by key, forwards and backwards, at many instants, as known at many positions, of every type."""
+def in_pages(order: Order, *kinds: str | None) -> list[Any]:
+    """By number and by key, forwards and backwards, at several instants, as known at several positions."""
     keys = [Key(uid=uid(number), instant=day(at) if order == "-valid_from" else None) for number, at in BEGUN]
     parts = [Slice(size=3, keyed=True, after=key, backward=backward) for key in keys for backward in (True, False)]
     return [
         listed(part, order, kind, now=day(at), as_of=day(at), known=Known(position=position))
         for part in [*parts, Slice(size=3, keyed=True), *PAGES[:4]]
-        for kind in (None, "INSTITUTION")
+        for kind in kinds
         for at, position in ((104, 18), (170, 27))
-    ] + [listed(part, order, kind, as_of=day(at)) for part in PAGES for at in (0, 104) for kind in (None, "NONE")]
+    ] + [listed(part, order, kind, as_of=day(at)) for part in PAGES for at in (0, 104) for kind in kinds]
 
 
 QUESTIONS: dict[str, list[Any]] = {
@@ -137,8 +137,8 @@ QUESTIONS: dict[str, list[Any]] = {
     "read/list_current": [
         listed(part, kind=kind) for part in PAGES for kind in (None, "PERSON", "INSTITUTION", "GONE", "NONE")
     ],
-    "read/list_newest": in_pages("-valid_from"),
-    "read/list_by_uid": in_pages("entity_uid"),
+    "read/list_newest": in_pages("-valid_from", None, "INSTITUTION"),
+    "read/list_by_uid": in_pages("entity_uid", None),
 }
 
 

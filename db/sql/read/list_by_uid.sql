@@ -1,7 +1,9 @@
--- Pages of what existed, each at its instant and as it was known at its position, by uid, all of it or of one type, by number
--- or by key, in the order they were asked for: one point lookup an entity, whatever its history. Of each there is a row about
--- all of it, then a row an entity, followed by a row a detail; for ReadModel.entities without any other filter, where few are
--- skipped. What was known is that of now where no position is given. Backwards it is the page before a key.
+-- Pages of what existed, each at its instant and as it was known at its position, by uid, all of it or all of them of one
+-- type, by number or by key, in the order they were asked for: one point lookup an entity, whatever its history. Of each there
+-- is a row about all of it, then a row an entity, followed by a row a detail; for ReadModel.entities without any other filter,
+-- where few are skipped. What was known is that of now where no position is given. Backwards it is the page before a key.
+--
+-- Who asks for a rare type passes many entities: nobody waits for that who asks for another one.
 SELECT answer.position, answer.as_of, answer.parked, answer.now, answer.count, answer.refused,
        answer.code, answer.id, answer.entity_uid, answer.value, answer.entity_type,
        answer.valid_from, answer.valid_to, answer.hashdiff
@@ -9,13 +11,14 @@ FROM (
     SELECT position, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
 ) c
 CROSS JOIN unnest(
-    (SELECT %(type)s::text[]), (SELECT %(known)s::bigint[]), -- no plan hangs on a value
+    (SELECT %(known)s::bigint[]), -- no plan hangs on a value
     (SELECT %(as_of)s::timestamptz[]), (SELECT %(now)s::timestamptz[]),
     (SELECT %(after_uid)s::uuid[]), (SELECT %(backward)s::boolean[]),
     (SELECT %(limit)s::bigint[]), (SELECT %(offset)s::bigint[]), (SELECT %(counted)s::boolean[])
-) WITH ORDINALITY AS given (type, known, as_of, now, key, backward, most, passed, counted, number)
+) WITH ORDINALITY AS given (known, as_of, now, key, backward, most, passed, counted, number)
 CROSS JOIN LATERAL (
-    SELECT given.*, coalesce(given.as_of, given.now, c.now) AS instant, num_nonnulls(given.known, given.key) = 0 AS is_plain,
+    SELECT given.*, (SELECT %(type)s::text) AS type, coalesce(given.as_of, given.now, c.now) AS instant,
+           num_nonnulls(given.known, given.key) = 0 AS is_plain,
            coalesce(given.key, '00000000-0000-0000-0000-000000000000') AS least
 ) asked
 CROSS JOIN LATERAL (
