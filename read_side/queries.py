@@ -93,13 +93,13 @@ class ReadModel:
 
     async def entities(self, filters: Filters, part: Slice, asked: Asked) -> Found[EntityOut]:
         """Return a page of what exists now, or did at an instant. Raises Invalid for an unknown or inactive type."""
-        if part.keyed or asked.known != LATEST:
+        name = _list(filters, part, asked)
+        if name not in TOGETHER and (part.keyed or asked.known != LATEST):
             asked = await self._pinned(asked)
             asked = replace(asked, as_of=asked.as_of or asked.now)
-        name = _list(filters, part, asked)
         params = {**filters.params(), **part.params()}
         snapshot = await self._snapshots.fetch(name, params, asked, prepare=name in TOGETHER)
-        return snapshot.once(lambda: _listed(snapshot, name, filters, asked))
+        return snapshot.once(lambda: _listed(snapshot, name, filters))
 
     async def history(self, uid: UUID, chronicle: Chronicle, part: Slice, asked: Asked) -> Found[VersionOut]:
         """Return a page of an entity's versions; with as_of those begun by then. Raises Unknown."""
@@ -185,19 +185,19 @@ class ReadModel:
 
 def _list(filters: Filters, part: Slice, asked: Asked) -> str:
     """Return the statement that lists entities, by what it can leave out."""
-    if asked.as_of is None:
-        if not filters.only_type or filters.order != "-valid_from":
-            return "read/search_current"
-        return "read/list_current" if filters.entity_type is None else "read/list_current_by_type"
+    is_of_now = asked.as_of is None and asked.known == LATEST and not part.keyed
+    if is_of_now and filters.only_type and filters.order == "-valid_from":
+        return "read/list_current"
+    if is_of_now:
+        return "read/search_current"
+    if filters.only_type and part.is_shallow and filters.order != "display_name":
+        return "read/list_newest" if filters.order == "-valid_from" else "read/list_by_uid"
     is_by_uid = filters.order == "entity_uid" and filters.q is None
     how = "list" if is_by_uid and part.page == 1 else "search"
-    if asked.known != LATEST:
-        return f"read/{how}_known"
-    is_all = is_by_uid and filters.only_type and filters.entity_type is None
-    return "read/list_all_as_of" if is_all and part.is_shallow else f"read/{how}_as_of"
+    return f"read/{how}_known" if part.keyed or asked.known != LATEST else f"read/{how}_as_of"
 
 
-def _listed(snapshot: Snapshot, name: str, filters: Filters, asked: Asked) -> Found[EntityOut]:
+def _listed(snapshot: Snapshot, name: str, filters: Filters) -> Found[EntityOut]:
     """Return the page in what that statement found. Raises Invalid for a filter that it refused."""
     now, count, refused = snapshot.first[:3]
     if refused is not None:
@@ -207,7 +207,7 @@ def _listed(snapshot: Snapshot, name: str, filters: Filters, asked: Asked) -> Fo
         items = shaped.listed(now, snapshot.rows)
     else:
         items = shaped.entities(now, (row[3:] for row in snapshot.behind))
-    return _found(snapshot, items, count, asked.now, shaped.ENTITY_KEYS[filters.order])
+    return _found(snapshot, items, count, now, shaped.ENTITY_KEYS[filters.order])
 
 
 def _audited(snapshot: Snapshot, asked: Asked) -> Found[AuditOut]:

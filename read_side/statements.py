@@ -28,9 +28,12 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
     "read/get_entity_as_of": ("uid", "as_of"),
     "read/get_entity_known": ("uid", "as_of", "known"),
     "read/list_history": ("uid",),
-    "read/list_current": ("limit", "offset", "counted"),
-    "read/list_current_by_type": ("type", "limit", "offset", "counted"),
-    "read/list_all_as_of": ("as_of", "limit", "offset", "counted"),
+    "read/list_current": ("type", "limit", "offset", "counted"),
+    "read/list_newest": (
+        *("type", "known", "as_of", "now", "after_instant", "after_uid", "backward"),
+        *("limit", "offset", "counted"),
+    ),
+    "read/list_by_uid": ("known", "as_of", "now", "after_uid", "backward", "limit", "offset", "counted"),
     "read/list_audit": ("now", "known", "limit", "offset", "counted", "backward", "after_number"),
     "read/list_audit_of_entity": ("uid", "now", "known", "limit", "offset", "counted", "backward", "after_number"),
 }
@@ -38,13 +41,15 @@ TOGETHER: Mapping[str, tuple[str, ...]] = {
 PACKS: Mapping[str, Pack] = {
     "uid": arrays.uuids,
     "as_of": arrays.instants,
+    "now": arrays.instants,
     "known": arrays.bigints,
+    "after_instant": arrays.instants,
+    "after_uid": arrays.uuids,
+    "backward": arrays.booleans,
     "limit": arrays.bigints,
     "offset": arrays.bigints,
     "counted": arrays.booleans,
     "type": arrays.texts,
-    "now": arrays.instants,
-    "backward": arrays.booleans,
     "after_number": arrays.bigints,
 }
 """How the values of such a parameter become an array."""

@@ -45,16 +45,28 @@ class Cursor(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     count: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None
 
 
+CURSOR = msgspec.json.Decoder(Cursor)
+
+
 def read_cursor(request: Request, text: str, parts: Parts) -> Cursor | None:
     """Return a cursor that one of our pages linked to, its instants in UTC; None for that of a first page.
 
-    Raises Invalid for what is none, for one that belongs to another question, and for a key of other parts than these.
+    It is read once a request, whoever wants it. Raises Invalid for what is none, for one that belongs to another
+    question, and for a key of other parts than these.
     """
     if text == FIRST:
         return None
+    state = request.scope["state"]
+    if "cursor" not in state:
+        state["cursor"] = _read(request, text, parts)
+    cursor: Cursor = state["cursor"]
+    return cursor
+
+
+def _read(request: Request, text: str, parts: Parts) -> Cursor:
     try:
         padded = text + "=" * (-len(text) % 4)
-        cursor = msgspec.json.decode(urlsafe_b64decode(padded.encode("ascii")), type=Cursor)
+        cursor = CURSOR.decode(urlsafe_b64decode(padded.encode("ascii")))
         cursor = replace(cursor, now=cursor.now.astimezone(UTC), key=cursor.key.in_utc())
     except (ValueError, OverflowError, binascii.Error, msgspec.MsgspecError):
         raise _not_one_of_ours() from None
@@ -71,10 +83,11 @@ def page_by_key(request: Request, found: Found[Any], part: Slice) -> Page[Any]:
     items = found.items[-part.size :] if part.backward else found.items[: part.size]
     follows, precedes = (True, more) if part.backward else (more, part.after is not None)
     count = part.total if found.count is None and part.counted else found.count
+    digest = _digest(request)
 
     def to(item: Any, *, backward: bool) -> str:  # noqa: ANN401  # an item of any list
         assert found.now is not None and found.key is not None  # noqa: S101, PT018  # a list in pages has both
-        cursor = Cursor(_digest(request), found.now, found.position, found.key(item), backward, count)
+        cursor = Cursor(digest, found.now, found.position, found.key(item), backward, count)
         return link(request, cursor=urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("="), page=None)
 
     return Page(

@@ -15,16 +15,21 @@ import psycopg
 import pytest
 
 from db.pool import Dsns
+from db.queries import statement
+from read_side.rows import entities, listed
+from read_side.statements import TOGETHER
 from shared.core.turn import ROWS_PER_EVENT
 from tests.bench.dataset import fill
 from tests.conftest import Clone
-from tests.integration.test_read_plans import plan
+from tests.integration.test_read_plans import NOTHING, plan
 
 ENTITIES, EVENTS = 100_000, 6 + 210_000
 THEN, NOW = datetime(2018, 6, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 PINNED = {"as_of": NOW, "now": NOW, "known": EVENTS}
 """What a list in pages is asked at, once it is pinned: the latest position, by number."""
 LATELY = {"as_of": THEN, "known": EVENTS - 100}
+EARLIER = {"as_of": THEN, "known": EVENTS - 15_000}
+"""Since then more has been superseded than is looked at as a whole."""
 COUNTED, BY_NAME, BY_UID = {"counted": True}, {"order": "display_name"}, {"order": "entity_uid"}
 RARE, COMMON = {"pattern": "%stone 4321%"}, {"pattern": "%kowalski%"}
 LATE = {"pattern": "%vera%"}
@@ -35,6 +40,7 @@ SECOND = {"from": RECORDED, "to": RECORDED + timedelta(seconds=1)}
 """A second in which a thousand of the events were recorded, early in the log."""
 AFTER_ENTRY = {"known": EVENTS - 10, "after_number": 100_000 * ROWS_PER_EVENT + 1}
 AFTER = {"after_instant": datetime(2019, 1, 1, tzinfo=UTC), "after_uid": UUID(int=2**127), "after_text": "nora"}
+AMID = {**AFTER, "after_instant": datetime(2017, 1, 1, tzinfo=UTC)}
 
 
 class Asked(NamedTuple):
@@ -53,10 +59,13 @@ def window(days: int) -> dict[str, Any]:
 HOT = [
     # exact counts
     Asked("list_current", COUNTED, "entity_version_current", 400),
-    Asked("list_current_by_type", {**COUNTED, "type": "PERSON"}, "entity_version_current_by_type", 400),
+    Asked("list_current", {**COUNTED, "type": "PERSON"}, "entity_version_current_by_type", 400),
     Asked("search_current", {**COUNTED, **BY_NAME}, "entity_version_by_name", 500),
     Asked("list_as_of", {**COUNTED, "as_of": THEN}, "entity_version_as_of", 1600),
     Asked("list_as_of", {**COUNTED, "as_of": THEN, "type": "PERSON"}, "entity_version_as_of", 1600),
+    Asked("list_by_uid", {**COUNTED, "as_of": THEN}, "entity_version_as_of", 300),
+    Asked("list_newest", {**COUNTED, "as_of": THEN}, "entity_version_starts", 300),
+    Asked("list_newest", {**COUNTED, "as_of": THEN, "type": "PERSON"}, "entity_version_starts_by_type", 1600),
     Asked("search_as_of", {**COUNTED, "as_of": THEN}, "entity_version_starts", 1600),
     Asked("search_as_of", {**COUNTED, "as_of": THEN, "type": "PERSON"}, "entity_version_starts_by_type", 1600),
     Asked("search_as_of", {**COUNTED, "as_of": THEN, "type": "INSTITUTION"}, "entity_version_starts_by_type", 1600),
@@ -65,10 +74,18 @@ HOT = [
     Asked("list_known", {**COUNTED, **LATELY}, "entity_version_as_of", 4000),
     # page number 1,000
     Asked("list_current", FAR, "entity_version_current", 600),
-    Asked("list_current_by_type", {**FAR, "type": "PERSON"}, "entity_version_current_by_type", 600),
+    Asked("list_current", {**FAR, "type": "PERSON"}, "entity_version_current_by_type", 600),
     Asked("search_as_of", {**FAR, "as_of": THEN}, "entity_version_starts", 800),
     Asked("search_as_of", {**FAR, **BY_UID, "as_of": THEN}, "entity_version_as_of", 3000),
     # any page by cursor
+    Asked("list_newest", PINNED, "entity_version_starts", 150),
+    Asked("list_newest", {**PINNED, **AFTER}, "entity_version_starts", 150),
+    Asked("list_newest", {**PINNED, **AFTER, "backward": True}, "entity_version_starts", 150),
+    Asked("list_newest", {**PINNED, **AFTER, "type": "PERSON"}, "entity_version_starts_by_type", 150),
+    Asked("list_newest", {**PINNED, **AFTER}, "entity_version_superseded_until", 150),
+    Asked("list_newest", {**EARLIER, **AFTER}, "entity_version_superseded_starts", 300),
+    Asked("list_by_uid", {**PINNED, **AFTER}, "entity_version_as_of", 200),
+    Asked("list_by_uid", {**PINNED, **AFTER, "backward": True}, "entity_version_as_of", 200),
     Asked("search_known", PINNED, "entity_version_starts", 200),
     Asked("search_known", {**PINNED, **AFTER}, "entity_version_starts", 300),
     Asked("search_known", {**PINNED, **AFTER, "backward": True}, "entity_version_starts", 300),
@@ -159,9 +176,25 @@ def test_without_its_index_it_touches_more(connection: psycopg.Connection[Any], 
     assert pages > asked.most, explained
 
 
-@pytest.mark.parametrize("statement", ["list_current", "list_current_by_type", "search_current"])
+@pytest.mark.parametrize("statement", ["list_current", "search_current"])
 def test_what_fell_due_is_found_without_a_look_at_what_did_not(
     connection: psycopg.Connection[Any], statement: str
 ) -> None:
     explained, _ = ask(connection, Asked(statement, {"type": "PERSON"}, "", 0))
     assert "'entity_detail_version_starts_ahead'" in explained
+
+
+@pytest.mark.parametrize("point", [PINNED, LATELY, EARLIER], ids=["now", "lately", "earlier"])
+@pytest.mark.parametrize("only", [{}, {"type": "PERSON"}, {"type": "INSTITUTION"}, {"type": "NONE"}], ids=str)
+@pytest.mark.parametrize("place", [{}, AMID, {**AMID, "backward": True}, {"offset": 40}], ids=["1", ">", "<", "5"])
+def test_a_page_of_many_is_that_of_the_question_alone(
+    connection: psycopg.Connection[Any], point: dict[str, Any], only: dict[str, Any], place: dict[str, Any]
+) -> None:
+    asked = {**NOTHING, **point, **only, **place, "counted": place == {}, "limit": 30, "now": NOW}
+    for name, order in (("list_newest", "-valid_from"), ("list_by_uid", "entity_uid")):
+        rows = connection.execute(statement("read/search_known"), {**asked, "order": order}).fetchall()
+        several = {parameter: [asked[parameter]] for parameter in TOGETHER[f"read/{name}"]}
+        found = connection.execute(statement(f"read/{name}"), several).fetchall()
+        assert found[0][1:6] == rows[0][1:6]
+        assert listed(NOW, found) == entities(NOW, (row[6:] for row in rows))
+        assert len(found) > 30 or only == {"type": "NONE"}

@@ -17,7 +17,7 @@ from db import asking
 from db.pool import Dsns, make_pool
 from db.waiting import Waiter
 from read_side.queries import Found, ReadModel
-from read_side.questions import Asked, Chronicle, Filters, Key, Known, Slice, Trail, first_entry
+from read_side.questions import Asked, Chronicle, Filters, Key, Known, Order, Slice, Trail, first_entry
 from read_side.statements import TOGETHER
 from shared.core.errors import CockpitError, Invalid, NotYet, Retired, Unavailable, Unknown
 from tests.conftest import Clone
@@ -101,10 +101,8 @@ def entity(number: int, as_of: datetime | None = None, position: int | None = No
     return lambda read: partial(read.entity, uid(number), Asked(as_of=as_of, known=known))
 
 
-def listed(part: Slice, as_of: datetime | None = None, kind: str | None = None) -> Any:
-    order = "-valid_from" if as_of is None else "entity_uid"
-    filters = Filters(entity_type=kind, order=order)  # type: ignore[arg-type]  # one of its literals
-    return lambda read: partial(read.entities, filters, part, Asked(as_of=as_of))
+def listed(part: Slice, order: Order = "-valid_from", kind: str | None = None, **asked: Any) -> Any:
+    return lambda read: partial(read.entities, Filters(entity_type=kind, order=order), part, Asked(**asked))
 
 
 def trail(of: Trail, part: Slice, position: int | None, now: datetime | None = None) -> Any:
@@ -113,12 +111,28 @@ def trail(of: Trail, part: Slice, position: int | None, now: datetime | None = N
 
 NUMBERS = [*range(1, ENTITIES + 1), 90, 99]
 """All there are, one that is to begin, one that nobody knows."""
+BEGUN = [(3, 3), (6, 106), (8, 8), (11, 111)]
+"""Entities, and when a version of them begins."""
 PAGES = [Slice(size=3, page=page, counted=counted) for page in (1, 2, 3, 9) for counted in (True, False)]
 KEYED = [
     Slice(size=3, keyed=True, after=Key(number=first_entry(position)), backward=backward)
     for position in (2, 8, 20)
     for backward in (True, False)
 ]
+
+
+def in_pages(order: Order, *kinds: str | None) -> list[Any]:
+    """By number and by key, forwards and backwards, at several instants, as known at several positions."""
+    keys = [Key(uid=uid(number), instant=day(at) if order == "-valid_from" else None) for number, at in BEGUN]
+    parts = [Slice(size=3, keyed=True, after=key, backward=backward) for key in keys for backward in (True, False)]
+    return [
+        listed(part, order, kind, now=day(at), as_of=day(at), known=Known(position=position))
+        for part in [*parts, Slice(size=3, keyed=True), *PAGES[:4]]
+        for kind in kinds
+        for at, position in ((104, 18), (170, 27))
+    ] + [listed(part, order, kind, as_of=day(at)) for part in PAGES for at in (0, 104) for kind in kinds]
+
+
 QUESTIONS: dict[str, list[Any]] = {
     "read/get_entity": [entity(number) for number in NUMBERS],
     "read/get_entity_as_of": [entity(number, day(at)) for number in NUMBERS for at in (1, 5, 105, 155, 170)],
@@ -129,9 +143,8 @@ QUESTIONS: dict[str, list[Any]] = {
         lambda read, number=number: partial(read.history, uid(number), Chronicle(), Slice(size=3), Asked())
         for number in NUMBERS
     ],
-    "read/list_current": [listed(part) for part in PAGES],
-    "read/list_current_by_type": [
-        listed(part, kind=kind) for part in PAGES for kind in ("PERSON", "INSTITUTION", "GONE", "NONE")
+    "read/list_current": [
+        listed(part, kind=kind) for part in PAGES for kind in (None, "PERSON", "INSTITUTION", "GONE", "NONE")
     ],
     "read/list_audit": [
         *(trail(Trail(), part, position) for part in PAGES for position in (None, 3, 14)),
@@ -143,7 +156,8 @@ QUESTIONS: dict[str, list[Any]] = {
         for part in PAGES[:2]
         for position in (None, 14)
     ],
-    "read/list_all_as_of": [listed(part, day(at)) for part in PAGES for at in (0, 4, 104, 170)],
+    "read/list_newest": in_pages("-valid_from", None, "INSTITUTION"),
+    "read/list_by_uid": in_pages("entity_uid", None),
 }
 
 
