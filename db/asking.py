@@ -105,7 +105,7 @@ async def _ask(
         if not known.is_prepared:
             pgconn.send_prepare(name.encode(), text)
             _check(await _results(pgconn))
-            known.is_prepared, known.prepared_at = True, now
+            known.is_prepared, known.prepared_at, known.reads = True, now, False
         pgconn.send_query_prepared(name.encode(), values, transformer.formats, Format.BINARY)
     result = _check(await _results(pgconn))
     # of what is prepared the server refuses another kind of rows than the first time; of anything else it does not

@@ -50,6 +50,7 @@ class Asked:
         known, status = self._known, result.status
         if known is not None and self._prepares:
             known.is_prepared, known.prepared_at = status == ExecStatus.COMMAND_OK, monotonic()
+            known.reads = False
         elif known is not None and status == ExecStatus.TUPLES_OK:
             known.transformer.set_pgresult(result, set_loaders=not known.reads)
             known.reads = True
@@ -151,7 +152,7 @@ class Pipeline:
 
     def _look(self) -> None:
         """Send what is left, and take what there is of the answers."""
-        lost: psycopg.Error | None = None
+        lost: Exception | None = None
         try:
             if not self._is_sent:
                 self._send()
@@ -161,7 +162,7 @@ class Pipeline:
                 if result is not None:
                     error = self._due.popleft().take(result)
                     self._error = self._error or error
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001  # it is raised where somebody waits
             lost = error
         if self._news is not None and not self._news.done():
             if lost is None:

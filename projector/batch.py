@@ -228,7 +228,8 @@ class Projection:
                 sending.say(b"COMMIT")
         except BaseException as error:
             if not self._connection.closed:
-                await self._connection.rollback()
+                async with Pipeline(self._connection) as ending:  # psycopg's way would forget what is prepared
+                    ending.say(b"ROLLBACK")
             if isinstance(error, psycopg.errors.DivisionByZero):
                 raise Fenced from error
             raise

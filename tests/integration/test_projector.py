@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from db.pool import Dsns
-from projector.batch import Fenced
+from projector.batch import Fenced, Projection
 from projector.replay import BEHIND
 from projector.verify import verify
 from shared.core.events import Event, Kind, TypeRegistered
@@ -48,7 +48,7 @@ def test_a_projection_whose_checkpoint_another_has_moved_writes_nothing(database
     add(database, 1, JOHN, revised("Jo"))
 
     async def work() -> None:
-        async with projecting(database) as (_, first), projecting(database) as (_, second):
+        async with projecting(database) as (_, first), projecting(database) as (connection, second):
             assert await first.advance(1)
             before = tables(database)
             with pytest.raises(Fenced):
@@ -56,9 +56,11 @@ def test_a_projection_whose_checkpoint_another_has_moved_writes_nothing(database
             assert tables(database) == before
             assert await first.advance(10)
             assert await first.advance(10) is None
+            add(database, 1, revised("John"))
+            assert await (await Projection.open(connection)).advance(10)  # on the connection as it was left
 
     run(work())
-    assert checkpoint(database) == 2
+    assert checkpoint(database) == 3
 
 
 def test_a_retired_set_of_tables_takes_nothing_more(unchecked_database: str) -> None:
