@@ -193,7 +193,7 @@ def test_a_page_of_many_is_that_of_the_question_alone(
     asked = {**NOTHING, **point, **only, **place, "counted": place == {}, "limit": 30, "now": NOW}
     for name, order in (("list_newest", "-valid_from"), ("list_by_uid", "entity_uid")):
         rows = connection.execute(statement("read/search_known"), {**asked, "order": order}).fetchall()
-        several = {parameter: [asked[parameter]] for parameter in TOGETHER[f"read/{name}"]}
+        several = asked | {parameter: [asked[parameter]] for parameter in TOGETHER[f"read/{name}"]}
         found = connection.execute(statement(f"read/{name}"), several).fetchall()
         assert found[0][1:6] == rows[0][1:6]
         assert listed(NOW, found) == entities(NOW, (row[6:] for row in rows))
