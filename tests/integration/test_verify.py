@@ -195,7 +195,10 @@ OBJECTS = {
         ),
         "constraint .*entity_version_not_empty is not the one",
     ),
-    "a missing function": ("DROP FUNCTION read_model.rows_of", "function read_model.rows_of.* is missing"),
+    "a missing function": (
+        "DROP FUNCTION read_model.differing_between",
+        "function read_model.differing_between.* is missing",
+    ),
     "a missing table": ("DROP TABLE read_model.external_key", "table read_model.external_key is missing"),
     "a missing trigger": ("DROP TRIGGER event_is_immutable ON log.event", "trigger .*event_is_immutable is missing"),
     "a trigger that is switched off": (
