@@ -8,8 +8,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from db.pool import once_more
-from db.queries import statement
+from db.asking import ask_one_of
 from read_side import rows as shaped
 from read_side.cloudevents import CloudEvent, Notice, cloud_event, notice
 from shared.core.errors import Unavailable
@@ -133,12 +132,7 @@ class Feed:
         return [notice(change) for change in changes], told
 
     async def _run(self, name: str, params: dict[str, Any], *, prepare: bool = True) -> list[tuple[Any, ...]]:
-        async def ask() -> list[tuple[Any, ...]]:
-            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(statement(name), params, prepare=prepare)
-                return await cursor.fetchall()
-
-        return await once_more(ask)
+        return await ask_one_of(self._pool, name, params, prepare=prepare)
 
 
 def _being_built() -> Unavailable:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from db.pool import once_more
-from db.queries import statement
+from db.asking import ask_one_of
 from shared.core.errors import Unavailable
 from shared.http.shapes import Instant, RunOut, run_out
 
@@ -51,16 +50,10 @@ class Projections:
 
     async def all(self) -> list[ProjectionOut]:
         """Return every projection: there is one, the read model."""
-
-        async def ask() -> tuple[Any, ...] | None:
-            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(statement("read/get_projection"))
-                return await cursor.fetchone()
-
-        row = await once_more(ask)
-        if row is None:
+        rows = await ask_one_of(self._pool, "read/get_projection", {}, prepare=False)
+        if not rows:
             raise Unavailable("The read model has no checkpoint: it is to be rebuilt.", retry_after=1)
-        position, recorded_at, clock_at, settled_at, lag, parked, generation, previous, run_id, *more = row
+        position, recorded_at, clock_at, settled_at, lag, parked, generation, previous, run_id, *more = rows[0]
         run = None if run_id is None else run_out(run_id, *more)
         kept = None if previous is None else PreviousOut(previous)
         return [

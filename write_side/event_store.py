@@ -13,10 +13,9 @@ import psycopg
 import structlog
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from db import asking
 from db.arrays import Packed, bytestrings, encoded_texts, instants, integers, intervals, smallints, texts, uuids
-from db.asking import ask
-from db.pool import Connection, once_more, unavailable
-from db.queries import statement
+from db.pool import Connection, unavailable
 from shared.core.codec import STREAM, VERSION, LogRow, decode_stream, is_skipping, metadata_bytes, payload_bytes
 from shared.core.errors import CannotFold, Unavailable
 from shared.core.events import Recorded, Until, uid_of
@@ -97,12 +96,7 @@ class EventStore:
         return found
 
     async def _ask(self, name: str, parameters: dict[str, Any]) -> list[LogRow]:
-        async def ask() -> list[LogRow]:
-            async with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-                await cursor.execute(statement(name), parameters, prepare=True)
-                return await cursor.fetchall()
-
-        return await once_more(ask)
+        return await asking.ask_one_of(self._pool, name, parameters)
 
     async def append(self, batch: Sequence[Append]) -> list[Verdict]:
         """Append a batch in one transaction and return the verdicts in its order.
@@ -116,7 +110,7 @@ class EventStore:
         while True:
             try:
                 async with self._pool.connection() as connection:
-                    rows = await ask(connection, "write/append_events", parameters, prepare=True)
+                    rows = await asking.ask(connection, "write/append_events", parameters, prepare=True)
                     return [Verdict(*row) for row in rows]
             except (psycopg.OperationalError, PoolTimeout) as error:
                 log.warning("append was interrupted", commands=len(batch), error=str(error))

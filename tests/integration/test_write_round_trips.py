@@ -12,13 +12,13 @@ import pytest
 from psycopg.rows import Row
 
 from cockpit.services import Writers
+from db import asking
 from db.asking import ask
 from db.pool import Connection
 from db.queries import statement
 from shared.core.events import EntityRegistered, EntityRevised
 from tests.appending import Append, append
 from tests.integration.test_ingest import REQUEST, ann, events, execute, fetch, verdicts, with_writers
-from write_side import event_store
 from write_side.entity import Register, Revise
 from write_side.external_key import ExternalKey
 from write_side.upsert import Upsert
@@ -44,7 +44,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return await ask(connection, name, params, prepare=prepare)
 
     monkeypatch.setattr(psycopg.AsyncCursor, "execute", watched)
-    monkeypatch.setattr(event_store, "ask", watched_too)
+    monkeypatch.setattr(asking, "ask", watched_too)
     return sent
 
 
