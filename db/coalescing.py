@@ -26,6 +26,8 @@ class _Lane(Generic[Key, Answer]):
         self.waiting: dict[Key, list[asyncio.Future[Answer]]] = {}
         self.rounds: dict[asyncio.Task[None], float] = {}
         """When each began, by the clock of the loop."""
+        self.look: asyncio.TimerHandle | None = None
+        """Sees to who waits, should no round end and nobody else come."""
 
 
 class Coalescing(Generic[Group, Key, Answer]):
@@ -63,9 +65,21 @@ class Coalescing(Generic[Group, Key, Answer]):
             lane.waiting[key] = [answered]
         else:
             askers.append(answered)
+        self._begin(group, lane)
+        return await answered
+
+    def _begin(self, group: Group, lane: _Lane[Key, Answer]) -> None:
+        """Begin a round for who waits, now or when those under way have taken too long."""
+        loop = asyncio.get_running_loop()
         if len(lane.rounds) < self._most_rounds or self._are_slow(lane.rounds, loop.time()):
             lane.rounds[loop.create_task(self._answer(group, lane), name="coalescing")] = loop.time()
-        return await answered
+        elif lane.look is None:
+            lane.look = loop.call_later(SLOW_SECONDS, self._look, group, lane)
+
+    def _look(self, group: Group, lane: _Lane[Key, Answer]) -> None:
+        lane.look = None
+        if lane.waiting:
+            self._begin(group, lane)
 
     def _are_slow(self, rounds: dict[asyncio.Task[None], float], now: float) -> bool:
         """Return whether fewer rounds count than may be under way."""
@@ -84,6 +98,8 @@ class Coalescing(Generic[Group, Key, Answer]):
             del lane.rounds[task]
             if not lane.rounds:
                 del self._lanes[group]
+                if lane.look is not None:
+                    lane.look.cancel()
 
     async def _round(self, group: Group, waiting: list[tuple[Key, list[asyncio.Future[Answer]]]]) -> None:
         """Answer those who have not been cancelled."""

@@ -190,3 +190,19 @@ async def test_rounds_that_hang_hold_up_nobody_else(monkeypatch: pytest.MonkeyPa
     assert slow.rounds == [("a", [1]), ("a", [2, 3])]
     slow.go(2)
     assert await asyncio.gather(*hanging, *others) == [(1, 1), (2, 2), (3, 2)]
+
+
+async def test_who_waits_for_rounds_that_hang_needs_nobody_else_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "SLOW_SECONDS", 0.01)
+    slow = Slow()
+    together = Coalescing(slow, most_rounds=1)
+    hanging = asked(together, 1)
+    await turns()
+    other = asked(together, 2)
+    await turns()
+    assert slow.rounds == [("a", [1])]
+    async with asyncio.timeout(10):
+        while len(slow.rounds) < 2:
+            await asyncio.sleep(0.001)
+    slow.go(2)
+    assert await asyncio.gather(*hanging, *other) == [(1, 1), (2, 2)]
