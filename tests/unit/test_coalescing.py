@@ -202,7 +202,7 @@ async def test_who_waits_for_rounds_that_hang_needs_nobody_else_to_come(monkeypa
     await turns()
     assert slow.rounds == [("a", [1])]
     async with asyncio.timeout(10):
-        while len(slow.rounds) < 2:
+        while len(slow.rounds) < 2:  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0.001)
     slow.go(2)
     assert await asyncio.gather(*hanging, *other) == [(1, 1), (2, 2)]
