@@ -32,6 +32,8 @@ Results = list[PGresult]
 
 PARAMETER = re.compile(r"%\((\w+)\)[sb]")
 FAILED = ExecStatus.FATAL_ERROR
+LOOK_SECONDS = 0.1
+"""How often a connection is looked at that nothing is heard of: its end may be told once, before all of it is read."""
 PLANNED_SECONDS = 60.0
 """After which a statement is prepared anew.
 
@@ -99,9 +101,9 @@ async def _ask(
     else:
         now = monotonic()
         if known.is_prepared and now - known.prepared_at > PLANNED_SECONDS:
-            known.is_prepared = False
-            pgconn.send_query(b'DEALLOCATE "%b"' % name.encode())
+            pgconn.send_close_prepared(name.encode())
             _check(await _results(pgconn))
+            known.is_prepared = False
         if not known.is_prepared:
             pgconn.send_prepare(name.encode(), text)
             _check(await _results(pgconn))
@@ -127,19 +129,11 @@ def numbered(name: str) -> tuple[bytes, Sequence[str]]:
 
 async def _results(pgconn: PGconn) -> Results:
     """Return what the server answers, once all of it is there."""
-    loop, socket = get_running_loop(), pgconn.socket
-    coming = _Coming(pgconn, loop.create_future(), is_sent=not pgconn.flush())
-    loop.add_reader(socket, coming.look)
-    if not coming.is_sent:
-        loop.add_writer(socket, coming.look)
+    coming = _Coming(pgconn)
     try:
-        try:
-            await coming.answered
-        finally:
-            loop.remove_reader(socket)
-            if not coming.is_sent:
-                loop.remove_writer(socket)
+        await coming.answered
     except BaseException:
+        coming.rest()
         pgconn.finish()
         raise
     return coming.results
@@ -148,16 +142,27 @@ async def _results(pgconn: PGconn) -> Results:
 class _Coming:
     """What has come of an answer."""
 
-    def __init__(self, pgconn: PGconn, answered: Future[None], *, is_sent: bool) -> None:
-        self.pgconn, self.answered, self.is_sent = pgconn, answered, is_sent
+    def __init__(self, pgconn: PGconn) -> None:
+        self.pgconn, self.socket, self.loop = pgconn, pgconn.socket, get_running_loop()
         self.results = Results()
+        self.answered: Future[None] = self.loop.create_future()
+        self.is_sent = not pgconn.flush()
+        self.loop.add_reader(self.socket, self.look)
+        if not self.is_sent:
+            self.loop.add_writer(self.socket, self.look)
+        self.timer = self.loop.call_later(LOOK_SECONDS, self.look_again)
+
+    def look_again(self) -> None:
+        """Look, and later again."""
+        self.timer = self.loop.call_later(LOOK_SECONDS, self.look_again)
+        self.look()
 
     def look(self) -> None:
         """Send what is left of the question, and take what there is of the answer."""
         try:
             if not self.is_sent and not self.pgconn.flush():
                 self.is_sent = True
-                self.answered.get_loop().remove_writer(self.pgconn.socket)
+                self.loop.remove_writer(self.socket)
             self.pgconn.consume_input()
             while not self.answered.done() and not self.pgconn.is_busy():
                 result = self.pgconn.get_result()
@@ -168,6 +173,16 @@ class _Coming:
         except psycopg.Error as error:
             if not self.answered.done():
                 self.answered.set_exception(error)
+        if self.answered.done():
+            self.rest()
+
+    def rest(self) -> None:
+        """Look no more, before anybody else is given a socket of this number."""
+        self.timer.cancel()
+        if self.socket >= 0:
+            self.loop.remove_reader(self.socket)
+            self.loop.remove_writer(self.socket)
+            self.socket = -1
 
 
 def _check(results: Results) -> PGresult:

@@ -54,5 +54,5 @@ def _said(pgconn: PGconn) -> list[Notify]:
     """Take what is at hand."""
     found = []
     while (one := pgconn.notifies()) is not None:
-        found.append(Notify(one.relname.decode(), one.extra.decode(), one.be_pid))
+        found.append(Notify(one.relname.decode(), one.extra.decode(errors="replace"), one.be_pid))
     return found

@@ -18,7 +18,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 
 from db.arrays import Packed
-from db.asking import KNOWN, Known, Row, numbered
+from db.asking import KNOWN, LOOK_SECONDS, Known, Row, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +36,7 @@ class Asked:
         self._known = known
         self._prepares = prepares
         self.is_answered = False
+        self.error: psycopg.Error | None = None
         self.rows: list[Row] = []
         self.columns: list[str] = []
 
@@ -44,8 +45,8 @@ class Asked:
         for row in self.rows:
             yield dict(zip(self.columns, row, strict=True))
 
-    def take(self, result: PGresult) -> psycopg.Error | None:
-        """Take the answer; return what is wrong with it, if it is that which is, and not a statement before it."""
+    def take(self, result: PGresult) -> None:
+        """Take the answer, or what is wrong with it, if it is that which is, and not a statement before it."""
         self.is_answered = True
         known, status = self._known, result.status
         if known is not None and self._prepares:
@@ -57,7 +58,8 @@ class Asked:
             self.rows = known.transformer.load_rows(0, result.ntuples, tuple)
             known.transformer.set_pgresult(None, set_loaders=False)
             self.columns = [name.decode() for n in range(result.nfields) if (name := result.fname(n))]
-        return error_from_result(result) if status == ExecStatus.FATAL_ERROR else None
+        if status == ExecStatus.FATAL_ERROR:
+            self.error = error_from_result(result)
 
 
 class Pipeline:
@@ -73,6 +75,7 @@ class Pipeline:
         self._due: deque[Asked] = deque()
         self._is_sent = True
         self._error: psycopg.Error | None = None
+        self._lost: Exception | None = None
         self._loop = asyncio.get_running_loop()
         self._news: asyncio.Future[None] | None = None
 
@@ -96,8 +99,7 @@ class Pipeline:
             self._pgconn.finish()
             raise
         finally:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
+            self._rest()
         if error is None and self._error is not None:
             raise self._error
 
@@ -136,10 +138,17 @@ class Pipeline:
             raise self._error
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
-        self._send()
+        if self._lost is None:
+            self._send()
         while not is_so():
+            if self._lost is not None:
+                raise self._lost
             self._news = self._loop.create_future()
-            await self._news
+            looking = self._loop.call_later(LOOK_SECONDS, self._look)
+            try:
+                await self._news
+            finally:
+                looking.cancel()
 
     def _send(self) -> None:
         """Send what the server takes; the rest goes out as soon as it takes that."""
@@ -152,7 +161,6 @@ class Pipeline:
 
     def _look(self) -> None:
         """Send what is left, and take what there is of the answers."""
-        lost: Exception | None = None
         try:
             if not self._is_sent:
                 self._send()
@@ -160,12 +168,18 @@ class Pipeline:
             while self._due and not self._pgconn.is_busy():
                 result = self._pgconn.get_result()
                 if result is not None:
-                    error = self._due.popleft().take(result)
-                    self._error = self._error or error
+                    asked = self._due.popleft()
+                    asked.take(result)
+                    self._error = self._error or asked.error
         except Exception as error:  # noqa: BLE001  # it is raised where somebody waits
-            lost = error
+            self._lost = error
+            self._rest()
         if self._news is not None and not self._news.done():
-            if lost is None:
-                self._news.set_result(None)
-            else:
-                self._news.set_exception(lost)
+            self._news.set_result(None)
+
+    def _rest(self) -> None:
+        """Look no more, before anybody else is given a socket of this number."""
+        if self._socket >= 0:
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._socket = -1

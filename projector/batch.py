@@ -219,6 +219,7 @@ class Projection:
         pipeline is passed over. What is sent `before` it asks what was there before anything is written.
         """
         expected = {"expected": self.position, "generation": self._generation}
+        fence = None
         try:
             async with Pipeline(self._connection) as sending:
                 sending.say(b"BEGIN")
@@ -230,7 +231,7 @@ class Projection:
             if not self._connection.closed:
                 async with Pipeline(self._connection) as ending:  # psycopg's way would forget what is prepared
                     ending.say(b"ROLLBACK")
-            if isinstance(error, psycopg.errors.DivisionByZero):
+            if fence is not None and isinstance(fence.error, psycopg.errors.DivisionByZero):
                 raise Fenced from error
             raise
         ((self._clock_at,),) = fence.rows

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import structlog
 
+from db.asking import ask
 from db.listening import heard
 from db.queries import statement
 from projector.runs import CHANNEL, DSN_VARIABLE, LOCK, MOST_ATTEMPTS, own
@@ -49,11 +50,10 @@ class Requested:
 
     async def _look(self, connection: Connection) -> None:
         """Begin what is asked for, and what was begun and left; give up what cannot be begun again."""
-        cursor = await connection.execute(statement("projector/find_left_run"))
-        row = await cursor.fetchone()
-        if row is None or not await self._is_left(connection):
+        found = await ask(connection, "projector/find_left_run", {}, prepare=False)  # psycopg would take what is said
+        if not found or not await self._is_left(connection):
             return
-        run_id, by_request, attempts = row
+        run_id, by_request, attempts = found[0]
         if by_request and attempts < MOST_ATTEMPTS:
             await self._do(run_id)
         else:

@@ -12,6 +12,7 @@ import psycopg
 import structlog
 
 from db.listening import heard
+from db.pipeline import Pipeline
 from db.queries import statement
 from projector.batch import Fenced, Projection
 from projector.refold import refold_stream
@@ -38,6 +39,8 @@ PACE_SECONDS = 0.005
 
 A batch costs as much as several of its events. Who waits for a single event does not wait for this.
 """
+LISTEN_SECONDS = 1.0
+"""How long to listen before the connection is looked at anew: its end may be told once, before all of it is read."""
 UNSETTLED_SECONDS = 0.1
 """How long to wait before settling is tried again where somebody was appending."""
 
@@ -204,15 +207,16 @@ async def _retry(working: Connection, wake: Wake) -> bool:
 async def _listen(connection: Connection, wake: Wake) -> None:
     """Set the flag at every notification, and when the connection ends. Raises OperationalError then."""
     try:
-        for channel in (CHANNEL, SETTLE_CHANNEL, RETRY_CHANNEL):
-            await connection.execute(f"LISTEN {channel}")
+        async with Pipeline(connection) as sending:  # psycopg's way would take what is said meanwhile
+            for channel in (CHANNEL, SETTLE_CHANNEL, RETRY_CHANNEL):
+                sending.say(f"LISTEN {channel}".encode())
         wake.set()
         while True:
-            for notify in await heard(connection):
+            for notify in await heard(connection, LISTEN_SECONDS):
                 wake.settle |= notify.channel == SETTLE_CHANNEL
                 if notify.channel == RETRY_CHANNEL and re.fullmatch(POSITION, notify.payload):
                     wake.retries.add(int(notify.payload))
-            wake.set()
+                wake.set()
     finally:
         wake.set()
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import psycopg
 import pytest
+import uvloop
 
 from db.arrays import texts
-from db.pipeline import Pipeline
+from db.pipeline import Asked, Pipeline
 from db.pool import Connection
 
 LARGE = {"streams": texts(["x" * 30_000_000]), "up_to": 1}
@@ -113,5 +115,59 @@ def test_whoever_is_cancelled_leaves_no_answer_behind(unchecked_database: str) -
             await waiting
         cursor = await connection.execute("SELECT 7")
         assert await cursor.fetchone() == (7,)
+
+    run(unchecked_database, work)
+
+
+@pytest.mark.parametrize("size", [100, 9_000, 2_000_000])
+def test_a_server_that_ends_it_with_questions_unread_is_noticed(unchecked_database: str, size: int) -> None:
+    """libuv tells once of a socket that is in error, and what is read then is not the end."""
+
+    async def wait(connection: Connection) -> None:
+        async with Pipeline(connection) as sending:
+            sending.say(b"SELECT pg_sleep(60)")
+            for _ in range(max(size // 1000, 1)):
+                sending.ask(READ, {"streams": texts(["x" * min(size, 1000)]), "up_to": 1})
+
+    async def end(pid: int) -> None:
+        async with await psycopg.AsyncConnection.connect(unchecked_database, autocommit=True) as other:
+            await asyncio.sleep(0.3)
+            await other.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    async def be_busy() -> None:
+        while True:
+            time.sleep(0.01)  # noqa: ASYNC251  # the loop has other things to do
+            await asyncio.sleep(0.001)
+
+    async def work() -> None:
+        async with await psycopg.AsyncConnection.connect(unchecked_database, autocommit=True) as connection:
+            busy = asyncio.create_task(be_busy())
+            ending = asyncio.create_task(end(connection.info.backend_pid))
+            with pytest.raises(psycopg.OperationalError):
+                async with asyncio.timeout(20):
+                    await wait(connection)
+            busy.cancel()
+            await ending
+            assert connection.closed
+
+    uvloop.run(work())
+
+
+def test_an_answer_that_cannot_be_read_is_an_error_where_it_is_waited_for(
+    unchecked_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("no such thing")
+
+    async def work(connection: Connection) -> None:
+        async def read() -> None:
+            async with Pipeline(connection) as sending:
+                asked = sending.ask(READ, SMALL)
+                monkeypatch.setattr(Asked, "take", refuse)
+                await sending.answered(asked)
+
+        with pytest.raises(ValueError, match="no such thing"):
+            await read()
+        assert connection.closed
 
     run(unchecked_database, work)

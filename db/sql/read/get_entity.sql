@@ -1,8 +1,8 @@
 -- Entities as they are now, in the order they were asked for: of each a row with what its ETag and its refusals need, then
 -- a row a detail; for ReadModel.entity.
--- What is current is told by the rows' own instants: the flags may lag behind what fell due since.
+-- What fell due since the flags were brought up to date is not flagged yet: an index has just these details.
 WITH moment AS MATERIALIZED (
-    SELECT position, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
+    SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
 )
 SELECT answer.*
 FROM moment c
@@ -35,6 +35,12 @@ CROSS JOIN LATERAL (
     SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
            v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
     FROM entity_detail_version v
-    WHERE v.entity_uid = e.entity_uid AND v.valid_from <= c.now AND (v.valid_to IS NULL OR v.valid_to > c.now)
+    WHERE v.entity_uid = e.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
+    UNION ALL
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+           v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
+    FROM entity_detail_version v
+    WHERE v.entity_uid = e.entity_uid AND NOT v.is_current AND v.created_at < v.valid_from
+      AND v.valid_from > c.clock_at AND v.valid_from <= c.now AND (v.valid_to IS NULL OR v.valid_to > c.now)
 ) answer
 ORDER BY asked.number, answer.code COLLATE "C" NULLS FIRST
