@@ -10,6 +10,11 @@ CREATE INDEX audit_entry_by_request_first ON read_model.audit_entry (request_id,
 -- positions (the last 23 bits are any) or of 32,768 (31 bits). What comes after the last mark is counted in the table, so
 -- marks are written when a block is full. They follow from the rows of audit_entry and are written with them. Where there
 -- are none, all is counted.
+-- Marks rest on there being one writer: who writes entries holds the row of the checkpoint, as the projector and `refold` do.
+-- Of two at a time that do not, one may fill a block that the other has entries for, uncommitted: nobody counts those then.
+-- `cockpit verify` finds that, and marks are set anew by
+--     BEGIN; SELECT FROM read_model.checkpoint WHERE name = 'read_model' FOR UPDATE;
+--     DELETE FROM read_model.audit_mark; SELECT projection.set_audit_marks('read_model.audit_entry'); COMMIT;
 CREATE TABLE read_model.audit_mark (
     bits    smallint,        -- 23 or 31
     block   bigint,          -- an audit_id without so many bits; the last one of 23 says how far there are marks

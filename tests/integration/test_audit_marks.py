@@ -101,6 +101,29 @@ def test_verify_finds_a_wrong_mark(database: str) -> None:
         verify(Dsns(database).of("project"))
 
 
+RENEW = (
+    "BEGIN",
+    "SELECT FROM read_model.checkpoint WHERE name = 'read_model' FOR UPDATE",
+    "DELETE FROM read_model.audit_mark",
+    "SELECT projection.set_audit_marks('read_model.audit_entry')",
+    "COMMIT",
+)
+"""As the migration says."""
+
+
+def test_what_two_writers_left_uncounted_is_found_and_counted_anew(unchecked_database: str) -> None:
+    execute(unchecked_database, MANY.format(first=1, last=1))
+    with psycopg.connect(unchecked_database) as one, psycopg.connect(unchecked_database) as other:
+        other.execute(MANY.format(first=2, last=2).encode())
+        one.execute(MANY.format(first=600, last=600).encode())
+        one.commit()
+        other.commit()
+    assert len(wrong_marks(unchecked_database)) == 1
+    execute(unchecked_database, *RENEW)
+    assert wrong_marks(unchecked_database) == []
+    assert fetch(unchecked_database, WRONG) == []
+
+
 @pytest.fixture(scope="module")
 def connection(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
     with clone() as conninfo:
@@ -176,6 +199,28 @@ def test_every_page_is_that_of_the_whole_trail(
             assert page(connection, f"read/{name}", after) == (None, later)
             newer = [audit_id for audit_id in whole if audit_id > key][-10:]
             assert page(connection, f"read/{name}", {**after, "backward": True}) == (None, newer)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("list_audit", {}),
+        ("list_audit_of", {"uid": uid(1), "actor": "user_1"}),
+        ("list_audit_of", {"actor": "user_1", "operation": "UPDATE"}),
+        ("list_audit_of_entity", {"uid": uid(1)}),
+        ("list_audit_by_operation", {"operation": "UPDATE"}),
+    ],
+)
+def test_no_number_of_a_key_is_an_error(
+    connection: psycopg.Connection[Any], name: str, params: dict[str, Any], *, backward: bool
+) -> None:
+    _, first = page(connection, f"read/{name}", params)
+    for number in (-(2**63), 1 - 2**63, 65535 - 2**63, 65536 - 2**63, -65537, -1, 0, 2**63 - 65537, 2**63 - 1):
+        _, found = page(connection, f"read/{name}", {**params, "after_number": number, "backward": backward})
+        assert len(found) == (10 if backward == (number <= 0) else 0), number
+        if not backward and number > 0:
+            assert found == first
 
 
 def test_several_pages_are_told_apart(connection: psycopg.Connection[Any]) -> None:

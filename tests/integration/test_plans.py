@@ -176,6 +176,42 @@ def test_without_its_index_it_touches_more(connection: psycopg.Connection[Any], 
     assert pages > asked.most, explained
 
 
+IMPORTED = """
+INSERT INTO audit_entry
+SELECT (c.position + n) * 65536, c.position + n, 'importer', c.recorded_at, '018f0000-0000-7000-8000-000000000001',
+       'entity', 'INSERT', NULL, NULL, NULL, 'import', NULL, NULL, gen_random_uuid(), NULL
+FROM checkpoint c, generate_series(1, 10000) n
+"""
+"""Ten thousand events of one entity, all by one actor in one request."""
+AMID_IMPORT = {"after_number": (EVENTS + 5000) * ROWS_PER_EVENT}
+
+
+@pytest.mark.parametrize(
+    ("statement", "params", "most"),
+    [
+        ("list_audit_of_entity", {}, 250),
+        ("list_audit_of_entity", AMID_IMPORT, 250),
+        ("list_audit_of_entity", {**AMID_IMPORT, "backward": True}, 250),
+        ("list_audit_of_entity", {"offset": 500}, 5000),
+        ("list_audit_of", {"actor": "importer", "operation": "INSERT"}, 15_000),
+        ("list_audit_of", {"actor": "importer", "operation": "DELETE"}, 15_000),
+        ("list_audit_of", {"actor": "importer", "operation": "DELETE", **AMID_IMPORT}, 15_000),
+        ("list_audit_of", {"actor": "importer", "operation": "DELETE", **AMID_IMPORT, "backward": True}, 15_000),
+        ("list_audit_of", {"request_id": "import", "operation": "DELETE", **COUNTED}, 15_000),
+    ],
+)
+def test_a_page_of_a_very_long_trail_looks_at_few_of_its_events(
+    connection: psycopg.Connection[Any], statement: str, params: dict[str, Any], most: int
+) -> None:
+    if statement == "list_audit_of_entity":
+        params = {**params, "uid": UUID("018f0000-0000-7000-8000-000000000001")}
+    with connection.transaction(force_rollback=True):
+        connection.execute(IMPORTED)
+        connection.execute("ANALYZE audit_entry")
+        explained, pages = ask(connection, Asked(statement, params, "", most))
+    assert pages <= most, explained
+
+
 @pytest.mark.parametrize("statement", ["list_current", "search_current"])
 def test_what_fell_due_is_found_without_a_look_at_what_did_not(
     connection: psycopg.Connection[Any], statement: str

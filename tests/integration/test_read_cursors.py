@@ -176,3 +176,16 @@ def test_a_forged_cursor_is_refused_by_every_list(site: Site, path: str) -> None
         assert answer.status_code == 400, f"{name}: {answer.text}"
         errors = [(error["field"], error["code"]) for error in answer.json()["errors"]]
         assert errors == [("cursor", "invalid_cursor")], name
+
+
+@pytest.mark.parametrize("filters", ["", "operation=INSERT", "actor=test", f"entity_uid={uid(1)}", "both"])
+def test_any_number_that_a_bigint_has_is_the_key_of_a_page(site: Site, filters: str) -> None:
+    client, _ = site
+    entry = ask(client, "/api/v1/audit?page_size=1")["results"][0]
+    only = {"both": f"actor={entry['actor']}&operation={entry['operation']}", "actor=test": f"actor={entry['actor']}"}
+    following = ask(client, f"/api/v1/audit?{only.get(filters, filters)}&page_size=1&cursor=*")["next"]
+    for number in (-(2**63), 65535 - 2**63, -1, 0, 2**63 - 1):
+        for backward in (False, True):
+            answer = client.get(str(forged(following, {3: [None, None, None, number], 4: backward})), headers=ME)
+            assert answer.status_code == 200, (number, backward, answer.text)
+            assert len(answer.json()["results"]) == (backward == (number <= 0))

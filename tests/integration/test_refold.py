@@ -110,6 +110,29 @@ def test_one_entity_is_made_anew_and_nothing_else_is_touched(database: str) -> N
     run(fold_all(database))
 
 
+def test_what_the_log_has_no_event_of_goes_with_the_entity(database: str) -> None:
+    """But for an entry of another stream's position that is not its first one: no index has it by entity."""
+    add(database, 1, JOHN)
+    add(database, 2, JOHN)
+    with psycopg.connect(database) as connection:
+        append(connection, Append(stream=REGISTRY_STREAM, events=[TypeRegistered(Kind.ENTITY, "X", "X")]))
+    run(fold_all(database))
+    right = tables(database)
+    stray = (
+        "INSERT INTO read_model.audit_entry SELECT {0}, {0} / 65536, actor, recorded_at, entity_uid, table_name,"
+        " operation, detail_code, before_value, after_value, request_id, ip_address, user_agent, event_id, reason"
+        " FROM read_model.audit_entry WHERE audit_id = 65536"
+    )
+    execute(database, *(stray.format(position * 65536 + n) for position, n in ((1, 9), (3, 0), (50, 0), (60, 3))))
+
+    async def work() -> None:
+        assert await anew(database, entity_stream(uid(1))) is not None
+
+    run(work())
+    assert tables(database) == right
+    assert verify(Dsns(database).of("project")).parked == 0
+
+
 def test_a_stream_that_the_log_does_not_have_is_not_made_anew(database: str) -> None:
     async def work() -> None:
         assert await anew(database, entity_stream(uid(9))) is None

@@ -125,6 +125,24 @@ def test_a_row_too_few_or_too_many_is_found(folded: str, table: str) -> None:
         verified(folded)
 
 
+STRAY = """
+INSERT INTO read_model.audit_entry
+SELECT {0}, {0} / 65536, actor, recorded_at, '{1}', table_name, operation, detail_code, before_value, after_value,
+       request_id, ip_address, user_agent, event_id, reason
+FROM read_model.audit_entry LIMIT 1
+"""
+
+
+@pytest.mark.parametrize("ordinal", [0, 7])
+@pytest.mark.parametrize("position", [1, 4, 11, 99])  # of the registry, of another entity, of a key, of nothing
+def test_an_entry_of_no_event_of_its_entity_is_named(folded: str, position: int, ordinal: int) -> None:
+    stray = position * 65536 + ordinal
+    taken = "DELETE FROM read_model.audit_entry WHERE audit_id = {}"
+    execute(folded, *([taken.format(stray)] if position == 4 else []), STRAY.format(stray, uid(3)))
+    with pytest.raises(Different, match=f"audit_entry {stray}, "):
+        verified(folded)
+
+
 TAMPERED = {
     "a payload": ("UPDATE {} SET payload = '{{}}' WHERE position = 3", 3, "its payload"),
     "a digest": ("UPDATE {} SET payload_digest = sha256('') WHERE position = 3", 3, "its payload"),

@@ -10,7 +10,20 @@ WITH uids AS MATERIALIZED (
              SELECT a.audit_id FROM log.event e
              CROSS JOIN LATERAL (SELECT audit_id FROM audit_entry
                                  WHERE audit_id >= e.position * 65536 AND audit_id < (e.position + 1) * 65536 OFFSET 0) a
-             WHERE e.stream = ANY (%(streams)b::text[])))
+             WHERE e.stream = ANY (%(streams)b::text[])
+             UNION ALL -- and what stands behind a first entry, or beyond the checkpoint, though the log has no such event
+             SELECT a.audit_id FROM uids
+             CROSS JOIN LATERAL (SELECT audit_id AS first FROM audit_entry
+                                 WHERE entity_uid = uid AND audit_id & 65535 = 0 OFFSET 0) s
+             CROSS JOIN LATERAL (SELECT audit_id, entity_uid FROM audit_entry
+                                 WHERE audit_id >= s.first AND audit_id < s.first + 65536 OFFSET 0) a
+             WHERE a.entity_uid = uid
+             UNION ALL
+             SELECT a.audit_id
+             FROM (SELECT audit_id, entity_uid FROM audit_entry
+                   WHERE audit_id >= (SELECT (position + 1) * 65536 FROM checkpoint WHERE name = 'read_model')
+                   ORDER BY audit_id OFFSET 0) a -- in order: it is read through the index
+             WHERE a.entity_uid IN (SELECT uid FROM uids)))
 ), g AS (DELETE FROM external_key k USING unnest(%(sources)b::text[], %(external_ids)b::text[]) AS t (source, external_id)
          WHERE k.source = t.source AND k.external_id = t.external_id
 ), h AS (DELETE FROM entity_type WHERE %(types)s::boolean

@@ -17,24 +17,41 @@ CROSS JOIN unnest(
     (SELECT %(after_number)s::bigint[]) -- no plan hangs on a value
 ) WITH ORDINALITY AS asked (uid, now, known, most, passed, counted, backward, after, number)
 CROSS JOIN LATERAL (
-    WITH found AS NOT MATERIALIZED (
-        SELECT e.audit_id
-        FROM audit_entry f
-        CROSS JOIN LATERAL (
-            SELECT audit_id FROM audit_entry WHERE audit_id >= f.audit_id AND audit_id < f.audit_id + 65536 OFFSET 0) e
-        WHERE f.entity_uid = asked.uid AND f.audit_id & 65535 = 0 AND f.audit_id >= c.first
-          AND f.audit_id < least(c.upto, CASE WHEN asked.known IS NOT NULL
-                                 THEN (least(asked.known, c.position) + 1) * 65536 END, 9223372036854775807)
-    ), page AS MATERIALIZED (
-        SELECT audit_id FROM found
-        WHERE asked.after IS NULL OR CASE WHEN asked.backward THEN audit_id > asked.after ELSE audit_id < asked.after END
-        ORDER BY CASE WHEN asked.backward THEN -audit_id ELSE audit_id END DESC
-        LIMIT asked.most OFFSET asked.passed
+    SELECT least(c.upto, CASE WHEN asked.known IS NOT NULL THEN (least(asked.known, c.position) + 1) * 65536 END,
+                 9223372036854775807) AS upto
+) reach
+CROSS JOIN LATERAL (
+    WITH page AS MATERIALIZED ( -- each event has an entry, so that few events fill it
+        (SELECT e.audit_id
+         FROM (SELECT audit_id AS first FROM audit_entry
+               WHERE NOT asked.backward AND entity_uid = asked.uid AND audit_id & 65535 = 0
+                 AND audit_id >= c.first AND audit_id < least(reach.upto, asked.after)
+               ORDER BY audit_id DESC LIMIT asked.most + asked.passed) f
+         CROSS JOIN LATERAL (
+             SELECT audit_id FROM audit_entry
+             WHERE audit_id >= f.first AND audit_id < least(f.first + 65536, asked.after) OFFSET 0) e
+         ORDER BY e.audit_id DESC LIMIT asked.most OFFSET asked.passed)
+        UNION ALL
+        (SELECT e.audit_id
+         FROM (SELECT audit_id AS first FROM audit_entry
+               WHERE asked.backward AND entity_uid = asked.uid AND audit_id & 65535 = 0
+                 AND audit_id >= greatest(c.first, (asked.after >> 16) << 16) AND audit_id < reach.upto
+               ORDER BY audit_id LIMIT asked.most + 1) f -- that of the key may have nothing behind it
+         CROSS JOIN LATERAL (
+             SELECT audit_id FROM audit_entry
+             WHERE audit_id >= f.first AND audit_id < f.first + 65536 AND audit_id > asked.after OFFSET 0) e
+         ORDER BY e.audit_id LIMIT asked.most)
     )
     SELECT c.position, coalesce(%(as_of)s::timestamptz, asked.now, c.now) AS as_of,
            (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
             WHERE stream = 'entity:' || asked.uid::text AND (asked.known IS NULL OR position <= asked.known)) AS parked,
-           CASE WHEN asked.counted THEN (SELECT count(*) FROM found) END AS count,
+           CASE WHEN asked.counted THEN
+               (SELECT count(*)
+                FROM audit_entry f
+                CROSS JOIN LATERAL (
+                    SELECT FROM audit_entry WHERE audit_id >= f.audit_id AND audit_id < f.audit_id + 65536 OFFSET 0) e
+                WHERE f.entity_uid = asked.uid AND f.audit_id & 65535 = 0
+                  AND f.audit_id >= c.first AND f.audit_id < reach.upto) END AS count,
            NULL::bigint AS audit_id, NULL AS actor, NULL::timestamptz AS recorded_at, NULL::uuid AS entity_uid,
            NULL AS table_name, NULL AS operation, NULL AS detail_code, NULL::json AS before_value, NULL::json AS after_value,
            NULL AS request_id, NULL AS ip_address, NULL AS user_agent, NULL::bigint AS entry_position,
