@@ -87,21 +87,6 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-@pytest.fixture
-def prepared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The statements that are prepared from now on, by name."""
-    seen: list[str] = []
-    ask = asking.ask
-
-    async def noted(connection: Any, name: str, params: Any, *, prepare: bool) -> Any:
-        if prepare:
-            seen.append(name)
-        return await ask(connection, name, params, prepare=prepare)
-
-    monkeypatch.setattr(asking, "ask", noted)
-    return seen
-
-
 async def outcome(ask: partial[Any]) -> Any:
     """Return the answer, or the error, in a form that compares; without the clock's instant."""
     try:
@@ -235,13 +220,12 @@ async def test_the_same_question_of_a_moment_is_asked_once(
     ],
 )
 async def test_a_page_by_number_as_it_was_known_is_planned_for_that(
-    conninfo: str, statements: list[str], prepared: list[str], order: Order, page: int, name: str
+    conninfo: str, statements: list[str], order: Order, page: int, name: str
 ) -> None:
     known, part = Known(position=14), Slice(size=3, page=page)
     async with model(conninfo) as read:
         found = await listed(part, order, known=known)(read)()
         assert statements == ["read/get_moment", name]
-        assert name not in prepared
         first = await listed(Slice(size=3 * page, keyed=True), order, known=known)(read)()
     assert statements[2:] == ["read/list_newest" if order == "-valid_from" else "read/list_by_uid"]
     assert found.items == first.items[3 * (page - 1) : 3 * page]
