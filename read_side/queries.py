@@ -190,7 +190,8 @@ def _list(filters: Filters, part: Slice, asked: Asked) -> str:
         return "read/list_current"
     if is_of_now:
         return "read/search_current"
-    if filters.only_type and part.is_shallow and filters.order != "display_name":
+    is_of_then = asked.known != LATEST and not part.keyed  # most may not have been known: planned for it
+    if filters.only_type and part.is_shallow and filters.order != "display_name" and not is_of_then:
         return "read/list_newest" if filters.order == "-valid_from" else "read/list_by_uid"
     is_by_uid = filters.order == "entity_uid" and filters.q is None
     how = "list" if is_by_uid and part.page == 1 else "search"

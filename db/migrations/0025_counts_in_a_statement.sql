@@ -1,7 +1,9 @@
 -- How many entities exist at an instant, counted within the statement that asks: a function that gives a row is put into it
 -- and made ready once for all that it answers, one that gives a value is called for each. Without a type nothing but indexes
--- is looked at.
-DROP FUNCTION read_model.entities_known_at, read_model.entities_at;
+-- is looked at. Functions are made in a new set in the order in which they were made here, so those that call the new one
+-- come after it. The ones before go by another name for a while: a statement under way goes on with them.
+ALTER FUNCTION read_model.entities_at RENAME TO entities_at_before;
+ALTER FUNCTION read_model.entities_known_at RENAME TO entities_known_at_before;
 
 -- The marks up to the instant, and what the indexes have after the last one; of one type where that is not NULL.
 CREATE FUNCTION read_model.count_at(instant timestamptz, of_type text) RETURNS TABLE (entities bigint)

@@ -16,7 +16,7 @@ CREATE INDEX audit_entry_by_request_first ON read_model.audit_entry (request_id,
 --     BEGIN; SELECT FROM read_model.checkpoint WHERE name = 'read_model' FOR UPDATE;
 --     DELETE FROM read_model.audit_mark; SELECT projection.set_audit_marks('read_model.audit_entry'); COMMIT;
 CREATE TABLE read_model.audit_mark (
-    bits    smallint,        -- 23 or 31
+    bits    integer,         -- 23 or 31
     block   bigint,          -- an audit_id without so many bits; the last one of 23 says how far there are marks
     entries bigint NOT NULL,
     PRIMARY KEY (bits, block)

@@ -36,6 +36,9 @@ FROM read_model.entity_head;
 
 UPDATE read_model.checkpoint SET position = 100000, recorded_at = now(), clock_at = now();
 """
+TYPES = """
+INSERT INTO read_model.entity_type VALUES ('PERSON', 'Person', '', true), ('INSTITUTION', 'Institution', '', true)
+"""
 CORRECTED = """
 INSERT INTO read_model.entity_version_superseded
 SELECT id + 10000000, entity_uid, display_name, entity_type, hashdiff, valid_from, valid_to, recorded_from_position,
@@ -55,6 +58,7 @@ def fill(conninfo: str) -> None:
         with _bare(connection):
             connection.execute("DELETE FROM read_model.count_mark")  # so that they are set at once
             connection.execute(FILL)
+            connection.execute(TYPES)
         connection.execute("VACUUM ANALYZE")
 
 

@@ -134,6 +134,33 @@ def test_a_migration_that_waits_for_a_table_keeps_no_reader_waiting(
     check(database)
 
 
+def test_a_statement_under_way_goes_on_with_the_functions_it_was_planned_with(
+    empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replacing = "0025_counts_in_a_statement.sql"
+    monkeypatch.setattr(module, "MIGRATIONS", tmp_path)
+    for name in FILES[: FILES.index(replacing)]:
+        shutil.copy(MIGRATIONS / name, tmp_path)
+    migrate(empty)
+    counting = """
+        SELECT pg_advisory_xact_lock_shared(1), read_model.entities_at(now(), NULL),
+               read_model.entities_known_at(now(), NULL, 0, 0)
+    """
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory' AND objid = 1"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(empty) as holder:
+        holder.execute("SELECT pg_advisory_xact_lock(1)")
+        counted = pool.submit(fetch, empty, counting)
+        until(lambda: fetch(empty, waiting) == [(1,)], 30)
+        shutil.copy(MIGRATIONS / replacing, tmp_path)
+        assert migrate(empty) == [replacing]
+        holder.rollback()
+        assert counted.result(30) == [("", 0, 0)]
+    monkeypatch.setattr(module, "MIGRATIONS", MIGRATIONS)
+    migrate(empty)
+    assert fetch(empty, "SELECT proname FROM pg_proc WHERE proname ~ '^entities.*before$'") == []
+    assert fetch(empty, counting)[0][1:] == (0, 0)
+
+
 def test_a_migration_does_not_wait_for_ever(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(MIGRATIONS, tmp_path / "migrations")
     monkeypatch.setattr(module, "MIGRATIONS", tmp_path / "migrations")

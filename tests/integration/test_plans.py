@@ -30,6 +30,7 @@ PINNED = {"as_of": NOW, "now": NOW, "known": EVENTS}
 LATELY = {"as_of": THEN, "known": EVENTS - 100}
 EARLIER = {"as_of": THEN, "known": EVENTS - 15_000}
 """Since then more has been superseded than is looked at as a whole."""
+LONG_AGO = {"as_of": NOW, "now": NOW, "known": 16}
 COUNTED, BY_NAME, BY_UID = {"counted": True}, {"order": "display_name"}, {"order": "entity_uid"}
 RARE, COMMON = {"pattern": "%stone 4321%"}, {"pattern": "%kowalski%"}
 LATE = {"pattern": "%vera%"}
@@ -40,6 +41,8 @@ SECOND = {"from": RECORDED, "to": RECORDED + timedelta(seconds=1)}
 """A second in which a thousand of the events were recorded, early in the log."""
 AFTER_ENTRY = {"known": EVENTS - 10, "after_number": 100_000 * ROWS_PER_EVENT + 1}
 AFTER = {"after_instant": datetime(2019, 1, 1, tzinfo=UTC), "after_uid": UUID(int=2**127), "after_text": "nora"}
+FIRST, LAST = {"after_uid": UUID(int=2**112)}, {"after_uid": UUID(int=2**128 - 2**112)}
+"""Few entities are before the one, or behind the other."""
 AMID = {**AFTER, "after_instant": datetime(2017, 1, 1, tzinfo=UTC)}
 
 
@@ -92,6 +95,9 @@ HOT = [
     Asked("search_known", {**PINNED, **AFTER, **BY_NAME}, "entity_version_by_name", 300),
     Asked("search_known", {**PINNED, **AFTER}, "entity_version_superseded_until", 300),
     Asked("list_known", {**PINNED, **AFTER}, "entity_version_as_of", 300),
+    # as it was known when most was not known yet: an index would be walked to its end
+    Asked("search_known", LONG_AGO, "entity_version_pkey", 9000),
+    Asked("search_known", {**LONG_AGO, **BY_UID, "offset": 5}, "entity_version_pkey", 9000),
     # names
     Asked("search_current", BY_NAME, "entity_version_by_name", 250),
     Asked("search_as_of", {**BY_NAME, "as_of": THEN}, "entity_version_by_name", 500),
@@ -110,6 +116,9 @@ HOT = [
     Asked("diff_entities", window(365), "entity_head_pkey", 2500),
     Asked("diff_entities", {**window(365), "mode": "changes"}, "entity_head_pkey", 2500),
     Asked("diff_entities", {**window(365), "known": EVENTS}, "entity_head_pkey", 2500),
+    Asked("diff_entities", {**window(365), **LAST}, "entity_head_pkey", 120),
+    Asked("diff_entities", {**window(365), **FIRST, "backward": True}, "entity_head_pkey", 150),
+    Asked("diff_entities", {**window(365), **LAST, "mode": "changes", "known": EVENTS - 100}, "entity_head_pkey", 120),
     Asked("diff_entities", {**window(30), **COUNTED}, "entity_version_as_of", 12_000),
     Asked("diff_entities", {**window(365), **COUNTED}, "entity_version_as_of", 90_000),
     # the audit trail
@@ -210,6 +219,30 @@ def test_a_page_of_a_very_long_trail_looks_at_few_of_its_events(
         connection.execute("ANALYZE audit_entry")
         explained, pages = ask(connection, Asked(statement, params, "", most))
     assert pages <= most, explained
+
+
+@pytest.mark.parametrize(
+    ("name", "point"),
+    [
+        ("list_current", {}),
+        ("list_current", {"offset": 900}),
+        ("list_newest", {"as_of": THEN}),
+        ("list_newest", EARLIER),
+        ("list_newest", {**EARLIER, **AMID}),
+        ("list_newest", {**EARLIER, **AMID, "backward": True}),
+        ("list_by_uid", {"as_of": THEN}),
+        ("list_by_uid", {**EARLIER, **AMID}),
+        ("list_by_uid", {**EARLIER, **AMID, "backward": True}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["INSTITUTION", "NONE"])
+def test_no_page_is_looked_for_of_a_type_that_is_refused(
+    connection: psycopg.Connection[Any], name: str, point: dict[str, Any], kind: str
+) -> None:
+    with connection.transaction(force_rollback=True):
+        connection.execute("UPDATE entity_type SET is_active = false WHERE code = 'INSTITUTION'")
+        explained, pages = ask(connection, Asked(name, {**point, "type": kind}, "", 0))
+    assert pages <= 25, explained
 
 
 @pytest.mark.parametrize("statement", ["list_current", "search_current"])

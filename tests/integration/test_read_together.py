@@ -127,7 +127,7 @@ def in_pages(order: Order, *kinds: str | None) -> list[Any]:
     parts = [Slice(size=3, keyed=True, after=key, backward=backward) for key in keys for backward in (True, False)]
     return [
         listed(part, order, kind, now=day(at), as_of=day(at), known=Known(position=position))
-        for part in [*parts, Slice(size=3, keyed=True), *PAGES[:4]]
+        for part in [*parts, Slice(size=3, keyed=True)]
         for kind in kinds
         for at, position in ((104, 18), (170, 27))
     ] + [listed(part, order, kind, as_of=day(at)) for part in PAGES for at in (0, 104) for kind in kinds]
@@ -208,6 +208,28 @@ async def test_the_same_question_of_a_moment_is_asked_once(
         found = await asyncio.gather(*(ask(read) for _ in range(20)))
     assert statements.count(name) == 1
     assert len({(one.position, one.as_of, str([asdict(item) for item in one.items])) for one in found}) == 1
+
+
+@pytest.mark.parametrize(
+    ("order", "page", "name"),
+    [
+        ("-valid_from", 1, "read/search_known"),
+        ("-valid_from", 2, "read/search_known"),
+        ("entity_uid", 1, "read/list_known"),
+        ("entity_uid", 2, "read/search_known"),
+    ],
+)
+async def test_a_page_by_number_as_it_was_known_is_planned_for_that(
+    conninfo: str, statements: list[str], order: Order, page: int, name: str
+) -> None:
+    known, part = Known(position=14), Slice(size=3, page=page)
+    async with model(conninfo) as read:
+        found = await listed(part, order, known=known)(read)()
+        assert statements == ["read/get_moment", name]
+        first = await listed(Slice(size=3 * page, keyed=True), order, known=known)(read)()
+    assert statements[2:] == ["read/list_newest" if order == "-valid_from" else "read/list_by_uid"]
+    assert found.items == first.items[3 * (page - 1) : 3 * page]
+    assert (found.position, found.count, len(found.items)) == (14, 12, 3)
 
 
 async def test_every_answer_of_a_round_is_of_one_snapshot(conninfo: str) -> None:

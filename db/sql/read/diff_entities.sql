@@ -104,7 +104,8 @@ WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan ha
                     OFFSET 0)))
         UNION ALL
         (SELECT c.entity_uid FROM (SELECT entity_uid FROM candidate OFFSET 0) c
-         WHERE c.entity_uid >= (SELECT lowest FROM rest) AND c.entity_uid <= (SELECT highest FROM rest)
+         WHERE EXISTS (SELECT FROM rest) -- told before any candidate is read
+           AND c.entity_uid >= (SELECT lowest FROM rest) AND c.entity_uid <= (SELECT highest FROM rest)
            AND c.entity_uid IS DISTINCT FROM (SELECT after FROM rest)
          GROUP BY c.entity_uid
          ORDER BY CASE WHEN NOT (SELECT backward FROM asked) THEN c.entity_uid END,

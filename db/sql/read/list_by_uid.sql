@@ -17,9 +17,12 @@ CROSS JOIN unnest(
     (SELECT %(limit)s::bigint[]), (SELECT %(offset)s::bigint[]), (SELECT %(counted)s::boolean[])
 ) WITH ORDINALITY AS given (known, as_of, now, key, backward, most, passed, counted, number)
 CROSS JOIN LATERAL (
-    SELECT given.*, (SELECT %(type)s::text) AS type, coalesce(given.as_of, given.now, c.now) AS instant,
+    SELECT given.*, wanted.type, coalesce(given.as_of, given.now, c.now) AS instant,
+           wanted.type IS NOT NULL
+               AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = wanted.type AND t.is_active) AS is_refused,
            num_nonnulls(given.known, given.key) = 0 AS is_plain,
            coalesce(given.key, '00000000-0000-0000-0000-000000000000') AS least
+    FROM (SELECT (SELECT %(type)s::text) AS type) wanted
 ) asked
 CROSS JOIN LATERAL (
     WITH page AS MATERIALIZED (
@@ -65,6 +68,7 @@ CROSS JOIN LATERAL (
              ORDER BY h.entity_uid DESC
              LIMIT asked.most)
         ) found
+        WHERE NOT asked.is_refused
     )
     SELECT c.position, asked.instant AS as_of,
            (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
@@ -73,9 +77,7 @@ CROSS JOIN LATERAL (
            CASE WHEN NOT asked.counted THEN NULL
                 WHEN asked.known IS NULL THEN (SELECT entities FROM count_at(asked.instant, asked.type))
                 ELSE (SELECT entities_known_at(asked.instant, asked.type, asked.known, c.position)) END AS count,
-           CASE WHEN asked.type IS NOT NULL
-                     AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = asked.type AND t.is_active)
-                THEN 'type' END AS refused,
+           CASE WHEN asked.is_refused THEN 'type' END AS refused,
            0::bigint AS place, NULL AS code, NULL::bigint AS id, NULL::uuid AS entity_uid, NULL AS value,
            NULL AS entity_type, NULL::timestamptz AS valid_from, NULL::timestamptz AS valid_to, NULL AS hashdiff
     UNION ALL

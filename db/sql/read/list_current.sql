@@ -19,6 +19,7 @@ WITH moment AS MATERIALIZED (
     FROM (
         SELECT type, min(passed) AS passed
         FROM unnest((SELECT %(type)s::text[]), (SELECT %(offset)s::bigint[])) AS a (type, passed) -- no plan hangs on a value
+        WHERE type IS NULL OR EXISTS (SELECT FROM entity_type t WHERE t.code = type AND t.is_active) -- else it is refused
         GROUP BY type
     ) all_of
     CROSS JOIN moment c

@@ -21,6 +21,8 @@ CROSS JOIN LATERAL (
     SELECT given.type, given.backward, given.most, given.passed, given.counted, given.number, given.key,
            coalesce(given.known, c.position) AS known, coalesce(given.as_of, given.now, c.now) AS instant,
            coalesce(given.now, c.now) AS now, coalesce(given.since, 'infinity') AS since,
+           given.type IS NOT NULL
+               AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = given.type AND t.is_active) AS is_refused,
            (SELECT count(*) < 5000 FROM (
                 SELECT FROM entity_version_superseded s WHERE s.recorded_to_position > given.known LIMIT 5000
             ) later) AS is_late
@@ -102,6 +104,7 @@ CROSS JOIN LATERAL (
              ORDER BY valid_from, entity_uid DESC
              LIMIT asked.most)
         ) found
+        WHERE NOT asked.is_refused
     )
     SELECT c.position, asked.instant AS as_of,
            (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event WHERE position <= asked.known) AS parked,
@@ -109,9 +112,7 @@ CROSS JOIN LATERAL (
            CASE WHEN NOT asked.counted THEN NULL
                 WHEN asked.known >= c.position THEN (SELECT entities FROM count_at(asked.instant, asked.type))
                 ELSE (SELECT entities_known_at(asked.instant, asked.type, asked.known, c.position)) END AS count,
-           CASE WHEN asked.type IS NOT NULL
-                     AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = asked.type AND t.is_active)
-                THEN 'type' END AS refused,
+           CASE WHEN asked.is_refused THEN 'type' END AS refused,
            0::bigint AS place, NULL AS code, NULL::bigint AS id, NULL::uuid AS entity_uid, NULL AS value,
            NULL AS entity_type, NULL::timestamptz AS valid_from, NULL::timestamptz AS valid_to, NULL AS hashdiff
     UNION ALL
