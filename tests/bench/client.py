@@ -64,7 +64,8 @@ class Run:
         self.statuses: Counter[int] = Counter()
         self.broken = 0
         self.due: deque[float] = deque()
-        self.idle: list[Connection] = []
+        self.idle: deque[Connection] = deque()
+        """In the order they became so: each is used in its turn, so that the service closes none as unused."""
         self.ends_at = 0.0
         self.last_answer_at = 0.0
 
@@ -110,7 +111,7 @@ class Run:
         if self._plan.rate:
             await self._pace(began)
         else:
-            asking, self.idle = self.idle, []
+            asking, self.idle = self.idle, deque()
             for connection in asking:
                 connection.ask(time.perf_counter())
             await asyncio.sleep(self._plan.seconds)
@@ -136,7 +137,7 @@ class Run:
             wanted = int((now - began) * self._plan.rate)
             for _ in range(wanted - told):
                 if self.idle:
-                    self.idle.pop().ask(now)
+                    self.idle.popleft().ask(now)
                 else:
                     self.due.append(now)
             told = max(told, wanted)
