@@ -52,6 +52,32 @@ class Known(Struct):
     prepared_at: float = 0.0
     reads: bool = False
 
+    def dump(self, params: Mapping[str, Any], names: Sequence[str]) -> Sequence[abc.Buffer | None]:
+        """Return the values of these parameters as they go out."""
+        given = [params[parameter] for parameter in names]
+        formats = [PyFormat.BINARY if isinstance(value, Packed) else PyFormat.TEXT for value in given]
+        return self.transformer.dump_sequence(given, formats)
+
+    def load(self, result: PGresult, *, prepared: bool) -> list[Row]:
+        """Return the rows of an answer.
+
+        Of what is prepared the server refuses another kind of rows than the first time; of anything else it does not.
+        """
+        self.transformer.set_pgresult(result, set_loaders=not (prepared and self.reads))
+        self.reads = prepared
+        rows = self.transformer.load_rows(0, result.ntuples, tuple)
+        self.transformer.set_pgresult(None, set_loaders=False)  # else it would be kept until the next answer
+        return rows
+
+
+def known_of(connection: Connection, name: str) -> Known:
+    """Return what is known of a statement on a connection, there as long as the connection is."""
+    of_connection: dict[str, Known] = vars(connection).setdefault(KNOWN, {})
+    known = of_connection.get(name)
+    if known is None:
+        known = of_connection[name] = Known(Transformer(connection))
+    return known
+
 
 async def ask_one_of(
     pool: AsyncConnectionPool[Connection], name: str, params: Mapping[str, Any], *, prepare: bool = True
@@ -76,28 +102,19 @@ async def ask(connection: Connection, name: str, params: Mapping[str, Any], *, p
 
     Raises what psycopg does. Whoever is cancelled leaves behind a connection that is closed.
     """
-    of_connection: dict[str, Known] = vars(connection).setdefault(KNOWN, {})  # there as long as the connection is
     try:
-        return await _ask(connection, name, params, of_connection, prepare=prepare)
+        return await _ask(connection, name, params, prepare=prepare)
     except InvalidSqlStatementName:  # psycopg forgets what is prepared on a connection, when it likes
-        of_connection.pop(name, None)
-        return await _ask(connection, name, params, of_connection, prepare=prepare)
+        vars(connection)[KNOWN].pop(name, None)
+        return await _ask(connection, name, params, prepare=prepare)
 
 
-async def _ask(
-    connection: Connection, name: str, params: Mapping[str, Any], of_connection: dict[str, Known], *, prepare: bool
-) -> list[Row]:
-    known = of_connection.get(name)
-    if known is None:
-        known = of_connection[name] = Known(Transformer(connection))
-    pgconn, transformer = connection.pgconn, known.transformer
+async def _ask(connection: Connection, name: str, params: Mapping[str, Any], *, prepare: bool) -> list[Row]:
+    known, pgconn = known_of(connection, name), connection.pgconn
     text, names = numbered(name)
-    given = [params[parameter] for parameter in names]
-    values = transformer.dump_sequence(
-        given, [PyFormat.BINARY if isinstance(value, Packed) else PyFormat.TEXT for value in given]
-    )
+    values, formats = known.dump(params, names), known.transformer.formats
     if not prepare:
-        pgconn.send_query_params(text, values, None, transformer.formats, Format.BINARY)
+        pgconn.send_query_params(text, values, None, formats, Format.BINARY)
     else:
         now = monotonic()
         if known.is_prepared and now - known.prepared_at > PLANNED_SECONDS:
@@ -108,14 +125,8 @@ async def _ask(
             pgconn.send_prepare(name.encode(), text)
             _check(await _results(pgconn))
             known.is_prepared, known.prepared_at, known.reads = True, now, False
-        pgconn.send_query_prepared(name.encode(), values, transformer.formats, Format.BINARY)
-    result = _check(await _results(pgconn))
-    # of what is prepared the server refuses another kind of rows than the first time; of anything else it does not
-    transformer.set_pgresult(result, set_loaders=not (prepare and known.reads))
-    known.reads = prepare
-    rows = transformer.load_rows(0, result.ntuples, tuple)
-    transformer.set_pgresult(None, set_loaders=False)  # else it would be kept until the next answer
-    return rows
+        pgconn.send_query_prepared(name.encode(), values, formats, Format.BINARY)
+    return known.load(_check(await _results(pgconn)), prepared=prepare)
 
 
 @cache

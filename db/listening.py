@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from db.pool import Connection
 
 
-async def heard(connection: Connection, seconds: float | None = None) -> list[Notify]:
+async def heard(connection: Connection, seconds: float) -> list[Notify]:
     """Return what was said and not heard yet, at least one thing; nothing where so many seconds pass before.
 
     Only for whoever has the connection for itself. Raises OperationalError when it has ended.
@@ -38,7 +38,7 @@ async def heard(connection: Connection, seconds: float | None = None) -> list[No
         if not coming.done():
             coming.set_result([])
 
-    timer = None if seconds is None else loop.call_later(seconds, give_up)
+    timer = loop.call_later(seconds, give_up)
     socket = pgconn.socket
     loop.add_reader(socket, look)
     try:
@@ -46,8 +46,7 @@ async def heard(connection: Connection, seconds: float | None = None) -> list[No
         return said
     finally:
         loop.remove_reader(socket)
-        if timer is not None:
-            timer.cancel()
+        timer.cancel()
 
 
 def _said(pgconn: PGconn) -> list[Notify]:

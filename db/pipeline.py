@@ -13,12 +13,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
-from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 
-from db.arrays import Packed
-from db.asking import KNOWN, LOOK_SECONDS, Known, Row, numbered
+from db.asking import LOOK_SECONDS, Known, Row, known_of, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,10 +51,7 @@ class Asked:
             known.is_prepared, known.prepared_at = status == ExecStatus.COMMAND_OK, monotonic()
             known.reads = False
         elif known is not None and status == ExecStatus.TUPLES_OK:
-            known.transformer.set_pgresult(result, set_loaders=not known.reads)
-            known.reads = True
-            self.rows = known.transformer.load_rows(0, result.ntuples, tuple)
-            known.transformer.set_pgresult(None, set_loaders=False)
+            self.rows = known.load(result, prepared=True)
             self.columns = [name.decode() for n in range(result.nfields) if (name := result.fname(n))]
         if status == ExecStatus.FATAL_ERROR:
             self.error = error_from_result(result)
@@ -71,7 +66,6 @@ class Pipeline:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._pgconn = connection.pgconn
-        self._known: dict[str, Known] = vars(connection).setdefault(KNOWN, {})
         self._due: deque[Asked] = deque()
         self._is_sent = True
         self._error: psycopg.Error | None = None
@@ -110,17 +104,13 @@ class Pipeline:
 
     def ask(self, name: str, params: Mapping[str, Any]) -> Asked:
         """Send a statement, prepared."""
-        known = self._known.get(name)
-        if known is None:
-            known = self._known[name] = Known(Transformer(self._connection))
+        known = known_of(self._connection, name)
         text, names = numbered(name)
         if not known.is_prepared:
             self._pgconn.send_prepare(name.encode(), text)
             self._due.append(Asked(known, prepares=True))
             known.is_prepared = True
-        given = [params[parameter] for parameter in names]
-        formats = [PyFormat.BINARY if isinstance(value, Packed) else PyFormat.TEXT for value in given]
-        values = known.transformer.dump_sequence(given, formats)
+        values = known.dump(params, names)
         self._pgconn.send_query_prepared(name.encode(), values, known.transformer.formats, Format.BINARY)
         asked = Asked(known)
         self._due.append(asked)
