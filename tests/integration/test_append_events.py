@@ -242,3 +242,15 @@ def test_of_many_that_expect_the_same_head_just_one_wins(database: str) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sorted(pool.map(write, range(8))) == ["appended", *["conflict"] * 7]
+
+
+def test_what_an_append_looks_up_is_planned_once(log: psycopg.Connection[Any]) -> None:
+    plans: list[str] = []
+    log.add_notice_handler(lambda notice: plans.append(notice.message_primary or ""))
+    for number in range(10):  # PostgreSQL makes up its mind after five
+        append(log, Append(stream=JOHNS if number % 2 else JANES, events=[JOHN], key=b"%d" % number))
+    log.execute("SET debug_print_plan = on")
+    log.execute("SET client_min_messages = log")
+    plans.clear()
+    append(log, Append(stream=JOHNS, events=[RETIRED], key=b"last"))
+    assert plans.count("plan:") == 1, "only the call itself: its values are part of it here"
