@@ -109,9 +109,12 @@ class EventStore:
         give_up = asyncio.get_running_loop().time() + RESEND_SECONDS
         while True:
             try:
-                async with self._pool.connection() as connection:
+                connection = await self._pool.getconn()
+                try:
                     rows = await asking.ask(connection, "write/append_events", parameters, prepare=True)
-                    return [Verdict(*row) for row in rows]
+                finally:
+                    await self._pool.putconn(connection)
+                return [Verdict(*row) for row in rows]
             except (psycopg.OperationalError, PoolTimeout) as error:
                 log.warning("append was interrupted", commands=len(batch), error=str(error))
                 if asyncio.get_running_loop().time() > give_up:
