@@ -1,4 +1,8 @@
-"""Questions, asked by 64 connections at once, beside the raw server: over many entities, instants, types and pages."""
+"""Questions, asked by 64 connections at once, beside the raw server: over many entities, instants, types and pages.
+
+The first page that many ask for at one moment is made once for all of them; a page by cursor is one of many. So these
+two are also asked for one after the other.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from urllib.parse import quote
 from tests.bench.bench import Bench
 from tests.bench.dataset import fill
 from tests.bench.entities import API, Turns, check_told
-from tests.bench.load import Asking, WrongAnswers, ask_all_out, asking
+from tests.bench.load import Asking, WrongAnswers, ask, ask_all_out, asking
 from tests.bench.peers import hello
 from tests.bench.results import Bar, Line
 from tests.bench.stand import Service, Stand
@@ -23,6 +27,7 @@ LARGEST = 100_000
 ONE = Bar(goal=0.45, beyond=0.60, of="ratio")
 FIRST_PAGE = Bar(goal=4_000, beyond=8_000)
 CURSOR = Bar(goal=1 / 1.3, of="ratio")
+ALONE = Bar(goal=1.3, of="ratio", better="less")
 DEEP = Bar(goal=1 / 3, of="ratio")
 DEEP_PAGE = 1_000
 CURSORS = 100
@@ -124,14 +129,18 @@ def measure(bench: Bench) -> None:
         turns = {"raw": lambda seconds: ask_all_out(raw, greeting, seconds).rate}
         for name, what in asked.items():
             turns[name] = partial(turn, name, what)
+        for name in ("list", "cursor"):
+            turns[f"{name}_alone"] = partial(_alone, service, asked[name])
         samples, faults = bench.rounds(turns)
     entities = f"of {size:,} entities"
 
-    def line(name: str, what: str, against: str = "", reference: str = "", bar: Bar | None = None) -> Line:
+    def line(
+        name: str, what: str, against: str = "", reference: str = "", bar: Bar | None = None, unit: str = "/s"
+    ) -> Line:
         return Line(
             key="raw.get" if name == "raw" else f"reads.{name}",
             what=what,
-            unit="/s",
+            unit=unit,
             samples=samples[name],
             against=against,
             reference=samples.get(reference, []),
@@ -145,5 +154,13 @@ def measure(bench: Bench) -> None:
         line("one", f"GET one {entities}, current", "raw ASGI GET", "raw", ONE),
         *(line(name, f"{title} {entities}", bar=FIRST_PAGE) for name, title in TITLES.items()),
         line("cursor", "pages by cursor, from the second to the end", "first page", "list", CURSOR),
+        line("list_alone", "first page, one after the other: p50", unit="ms"),
+        line("cursor_alone", "pages by cursor, the same", "first page", "list_alone", ALONE, "ms"),
         line("deep", f"page number {deep:,}", "first page", "list", DEEP),
     )
+
+
+def _alone(service: Service, what: Asking, seconds: float) -> float:
+    """Ask one question after the other, and return how long half of them took at most. Raises WrongAnswers."""
+    service.settle()
+    return ask(service.url, what, seconds, connections=1).p50
