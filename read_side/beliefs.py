@@ -24,7 +24,7 @@ Value = str | bool | None
 Point = TypeVar("Point", datetime, int)
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, gc=False):
     """Where one row stands: valid on [valid_from, valid_to), open while valid_to is None.
 
     It was made at position `recorded_from` and believed until `recorded_to`, None being ever since; until
@@ -51,7 +51,7 @@ class Told(Struct, frozen=True):
         return self.valid_to_known is not None and self.valid_to_known <= known
 
 
-class Span(Struct, frozen=True):
+class Span(Struct, frozen=True, gc=False):
     """One value of one field, as one row tells it."""
 
     field: str
