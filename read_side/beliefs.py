@@ -24,7 +24,7 @@ Value = str | bool | None
 Point = TypeVar("Point", datetime, int)
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, gc=False):
     """Where one row stands: valid on [valid_from, valid_to), open while valid_to is None.
 
     It was made at position `recorded_from` and believed until `recorded_to`, None being ever since; until
@@ -51,7 +51,7 @@ class Told(Struct, frozen=True):
         return self.valid_to_known is not None and self.valid_to_known <= known
 
 
-class Span(Struct, frozen=True):
+class Span(Struct, frozen=True, gc=False):
     """One value of one field, as one row tells it."""
 
     field: str
@@ -147,8 +147,9 @@ def since(spans: Sequence[Span], instant: datetime, after: Value, known: int) ->
     Where the value is an absent one, that is: since when it has been believed that another one ends there. Takes the
     spans of one field that begin or end there: any other runs through, and says that nothing begins.
     """
-    if len(spans) == 1 and spans[0].told.valid_from == instant:
-        return spans[0].told.recorded_from  # nothing else was ever believed to begin or end there
+    same = [span for span in spans if span.value == after]
+    if len(same) == 1 and same == [span for span in spans if span.told.valid_from == instant]:
+        return same[0].told.recorded_from  # nothing else was ever believed to begin there, and nothing like it to end
     nothing = absent(spans[0].field)
 
     def begins(position: int) -> bool:

@@ -21,7 +21,7 @@ Values = Annotated[Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
 """The JSON object of the values that changed, null where there was or is no row; both are where no row changed."""
 
 
-class VersionOut(Struct):
+class VersionOut(Struct, gc=False):
     """One version of an entity or of one of its details, when it was recorded, and by whom.
 
     It was believed from `recorded_from` on, until `recorded_to` where a later event told otherwise; its `valid_to` is

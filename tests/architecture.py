@@ -108,9 +108,9 @@ def statements_named(text: str, words: Iterable[str] = ()) -> set[str]:
     A hole of an f-string is filled with every word that the module itself writes, and with `words` (enumerations that
     it takes from elsewhere): more than it does at run time, never less. Words put together are words again.
     """
-    tree = ast.parse(text)
-    written = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    shapes = [node.values for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    nodes = list(ast.walk(ast.parse(text)))
+    written = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    shapes = [node.values for node in nodes if isinstance(node, ast.JoinedStr)]
     known = {word for word in {*written, *words} if re.fullmatch(r"[a-z_]+", word)}
     made: set[str] = set()
     for _ in range(2):  # a word put together may fill a hole again
@@ -139,34 +139,35 @@ def wrong_statements(modules: Sources, statements: Sources, words: Iterable[str]
         if f'"{name}"' in modules[path]
     ]
     unused = [f"{name}: nothing loads it" for name in statements if not any(name in names for names in loads.values())]
+    methods = {path: _methods(text) for path, text in modules.items()}
     wrong = [
-        f"{name}: {fault}" for name, text in statements.items() if (fault := _wrong_comment(name, text, loads, modules))
+        f"{name}: {fault}" for name, text in statements.items() if (fault := _wrong_comment(name, text, loads, methods))
     ]
     return missing + unused + wrong
 
 
-def _wrong_comment(name: str, text: str, loads: Mapping[str, set[str]], modules: Sources) -> str | None:
+def _wrong_comment(name: str, text: str, loads: Mapping[str, set[str]], methods: Mapping[str, set[str]]) -> str | None:
     """Return what is wrong with the comment that opens a statement: it says what for, and who asks."""
     opening = re.match(r"(--[^\n]*\n)+", text)
     if opening is None:
         return "no comment opens it"
     comment = re.sub(r"\n?-- ?", " ", opening[0])
     files = set(re.findall(r"\b[a-z_]+/[a-z_/]+\.py\b", comment))
-    for owner, method in re.findall(r"\b([A-Z]\w*)\.([a-z_]+)", comment):
-        files |= {path for path, source in modules.items() if _has_method(source, owner, method)} or {
-            f"{owner}.{method}"
-        }
-    unknown = sorted(files - modules.keys())
+    for method in re.findall(r"\b[A-Z]\w*\.[a-z_]+", comment):
+        files |= {path for path, names in methods.items() if method in names} or {method}
+    unknown = sorted(files - methods.keys())
     if unknown:
         return f"its comment names what is not there: {', '.join(unknown)}"
     callers = [path for path in files if name in loads[path]]
     return None if callers else "its comment names nobody who loads it"
 
 
-def _has_method(source: str, owner: str, method: str) -> bool:
-    return any(
-        isinstance(node, ast.ClassDef)
-        and node.name == owner
-        and any(isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) and part.name == method for part in node.body)
-        for node in ast.walk(ast.parse(source))
-    )
+def _methods(text: str) -> set[str]:
+    """Return the methods of a module's classes, each as Class.method."""
+    classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+    return {
+        f"{node.name}.{part.name}"
+        for node in classes
+        for part in node.body
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+    }

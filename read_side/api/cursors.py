@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from read_side.questions import Key
 from shared.core.errors import Invalid, invalid
 from shared.http.paging import link
+from shared.http.query_strings import pairs
 from shared.http.shapes import Page
 
 if TYPE_CHECKING:
@@ -83,12 +84,13 @@ def page_by_key(request: Request, found: Found[Any], part: Slice) -> Page[Any]:
     items = found.items[-part.size :] if part.backward else found.items[: part.size]
     follows, precedes = (True, more) if part.backward else (more, part.after is not None)
     count = part.total if found.count is None and part.counted else found.count
-    digest = _digest(request)
+    cursor: Cursor | None = request.scope["state"].get("cursor")
+    digest = _digest(request) if cursor is None else cursor.digest
 
     def to(item: Any, *, backward: bool) -> str:  # noqa: ANN401  # an item of any list
         assert found.now is not None and found.key is not None  # noqa: S101, PT018  # a list in pages has both
-        cursor = Cursor(digest, found.now, found.position, found.key(item), backward, count)
-        return link(request, cursor=urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("="), page=None)
+        there = Cursor(digest, found.now, found.position, found.key(item), backward, count)
+        return link(request, cursor=urlsafe_b64encode(msgspec.json.encode(there)).decode().rstrip("="), page=None)
 
     return Page(
         count=count,
@@ -103,5 +105,7 @@ def _not_one_of_ours() -> Invalid:
 
 
 def _digest(request: Request) -> str:
-    asked = sorted((k, v.strip()) for k, v in request.query_params.multi_items() if k not in FREE and v.strip())
-    return sha256(msgspec.json.encode([request.url.path, asked])).hexdigest()[:DIGEST_CHARACTERS]
+    """Return what tells a question from any other: its list, and the parameters that say what is in it."""
+    path, given = request.scope["path"], pairs(request.scope["query_string"])
+    asked = sorted((k, v.strip()) for k, v in given if k not in FREE and v.strip())
+    return sha256(msgspec.json.encode([path, asked])).hexdigest()[:DIGEST_CHARACTERS]

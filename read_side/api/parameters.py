@@ -99,7 +99,7 @@ class WholeQuery(PageQuery):
 
     def is_csv(self, request: Request) -> bool:
         """Say whether it is asked for as CSV. Raises Invalid for what asks for a page beside that."""
-        if request.state.media != CSV:
+        if request.scope["state"]["media"] != CSV:
             return False
         given = [name for name in ("page", "page_size", "cursor", "count") if name in self.model_fields_set]
         if given:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 from starlette.datastructures import URL
 
+from shared.http.headers import header
+from shared.http.query_strings import pairs
 from shared.http.shapes import Item, Page
 
 if TYPE_CHECKING:
@@ -19,6 +22,8 @@ ORIGINS = 256
 """How many origins are kept as they were put together: a service has few names, and whoever asks can invent them."""
 HOST_CHARACTERS = 255
 """No name is longer; what is, is put together each time."""
+PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
+"""What needs no escapes in a query string."""
 LAST_PAGE = 2**31
 """The greatest page number that may be asked for."""
 
@@ -44,13 +49,19 @@ def _link(request: Request, page: int) -> str:
 
 def link(request: Request, **changed: str | None) -> str:
     """Return the URL of a request, written as it was, with some parameters changed; None leaves one out."""
-    query = [(k, v) for k, v in request.query_params.multi_items() if k not in changed]
+    scope = request.scope
+    query = [(k, v) for k, v in pairs(scope["query_string"]) if k not in changed]
     query += [(k, v) for k, v in changed.items() if v is not None]
-    server = tuple(request.scope.get("server") or ())
-    host = request.headers.get("host")
+    written = "&".join([f"{_quoted(k)}={_quoted(v)}" for k, v in query])
+    host = header(request, b"host")
     quick = host is None or len(host) <= HOST_CHARACTERS
-    url = (_origin if quick else _origin.__wrapped__)(request.scope["scheme"], server, host)
-    return f"{url}{request.state.written_path}{'?' if query else ''}{urlencode(query)}"
+    url = (_origin if quick else _origin.__wrapped__)(scope["scheme"], tuple(scope.get("server") or ()), host)
+    return f"{url}{scope['state']['written_path']}{'?' if query else ''}{written}"
+
+
+def _quoted(text: str) -> str:
+    """Return a name or a value as it stands in a query string; most of them stand there as they are."""
+    return text if PLAIN.fullmatch(text) else quote_plus(text)
 
 
 @lru_cache(maxsize=ORIGINS)

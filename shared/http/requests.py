@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -14,12 +14,12 @@ from msgspec.json import decode, encode
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
-from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from shared.core.errors import FieldError, Invalid, Unknown, invalid
 from shared.http.headers import header
+from shared.http.query_strings import KEPT, KEPT_BYTES, pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +30,6 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MOST_ERRORS = 100
 """How many wrong fields one answer names."""
-
-QUERIES = 1024
-"""How many query strings are kept as they were read: what a model makes of one is frozen, and hangs on nothing else."""
-KEPT_BYTES = 512
-"""A longer one is read each time."""
 
 _UID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 LAST_POSITION = 2**63 - 1
@@ -204,21 +199,29 @@ def read_query(request: Request, model: type[Model]) -> Model:
     return query
 
 
-@lru_cache(maxsize=QUERIES)
+@lru_cache(maxsize=KEPT)  # what a model makes of one is frozen, and hangs on nothing else
 def _read_query(model: type[Model], query_string: bytes) -> Model:
     values: dict[str, Any] = {}
     repeated = []
-    for name, value in QueryParams(query_string).multi_items():
+    for name, value in pairs(query_string):
         if name in values:
             repeated.append(FieldError(name, "Given more than once.", "repeated"))
         values[name] = value
     if repeated:
         raise Invalid(repeated)
-    known = model.model_fields.keys() | {field.alias for field in model.model_fields.values()}
+    known = _names(model)
+    given = {k: v for k, v in values.items() if v.strip() or k not in known}
     try:
-        return model.model_validate({k: v for k, v in values.items() if v.strip() or k not in known})
+        query: Model = model.__pydantic_validator__.validate_python(given)
     except ValidationError as error:
         raise Invalid(field_errors(error)) from None
+    return query
+
+
+@cache
+def _names(model: type[BaseModel]) -> frozenset[str | None]:
+    """Return what its parameters are called."""
+    return frozenset(model.model_fields) | {field.alias for field in model.model_fields.values()}
 
 
 def read_uid(params: Mapping[str, Any], name: str = "entity_uid") -> UUID:

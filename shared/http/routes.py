@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from shared.http import openapi
 from shared.http.accept import takes
 from shared.http.auth import Scope
+from shared.http.query_strings import pairs
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 READ_PROBLEMS = (400, 401, 403, 406, 503)
@@ -49,7 +50,7 @@ def negotiated(endpoint: Endpoint, media: Sequence[str]) -> Endpoint:
     async def handle(request: Request) -> Response:
         scope, named = request.scope, None
         if several and scope["query_string"]:
-            asked = request.query_params.get("format")
+            asked = dict(pairs(scope["query_string"])).get("format")
             named = next((name for name in media if asked == name.partition("/")[2]), None)
         accept = [value for name, value in scope["headers"] if name == b"accept"]
         chosen = named or takes(b",".join(accept).decode("latin-1") or None if accept else None, media)

@@ -25,7 +25,7 @@ encode_lines = msgspec.json.Encoder().encode_lines
 """As NDJSON: a line each."""
 
 
-class DetailOut(Struct):
+class DetailOut(Struct, gc=False):
     """One detail of an entity, as it was at the instant asked about."""
 
     id: int
@@ -37,7 +37,7 @@ class DetailOut(Struct):
     hashdiff: Hash
 
 
-class EntityOut(Struct):
+class EntityOut(Struct, gc=False):
     """One version of an entity with its details, in order of detail type; `id` names the version row."""
 
     id: int

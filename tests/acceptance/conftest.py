@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from tests.acceptance.processes import cockpit
 from tests.acceptance.service import Service, Start, serving
 from tests.conftest import Clone
 
@@ -56,3 +58,13 @@ def empty_database(server: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name}")
         yield make_conninfo(server, dbname=name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def sample_data() -> Iterator[Path]:
+    """A data directory with the sample data, made once for each worker: nothing runs in it, tests take copies."""
+    with TemporaryDirectory(prefix="cockpit-data-") as name:
+        Path(name).chmod(0o755)
+        made = cockpit("fixtures", folder=Path(name))
+        assert made.returncode == 0, made.stderr
+        yield Path(name) / "data"

@@ -17,7 +17,7 @@ import pytest
 from db.connect import DATABASE
 from db.embedded import EmbeddedPostgres
 from shared.core.events import entity_stream
-from tests.acceptance.processes import JOHN, Process, authorization, cockpit, running, until
+from tests.acceptance.processes import JOHN, Process, authorization, cockpit, copy_data, running, until
 from tests.acceptance.test_upgrade import RELEASES, assert_answers, left_by, unpack_data
 from tests.acceptance.writing import Writer, await_writes
 from tests.appending import Append, Stored, append
@@ -41,11 +41,9 @@ def new_folder() -> Iterator[NewFolder]:
 
 
 @pytest.fixture
-def with_sample_data(new_folder: NewFolder) -> Path:
+def with_sample_data(sample_data: Path, new_folder: NewFolder) -> Path:
     """A folder with a data directory that has the sample data, and that nothing runs in."""
-    folder = new_folder()
-    assert cockpit("fixtures", folder=folder).returncode == 0
-    return folder
+    return copy_data(sample_data, new_folder())
 
 
 def say(*arguments: object, folder: Path) -> str:
@@ -86,9 +84,9 @@ def log_in(folder: Path) -> list[Event]:
 
 
 def test_a_backup_under_writes_has_all_that_was_acknowledged_before_it_and_restores_as_a_service(
-    new_folder: NewFolder,
+    with_sample_data: Path, new_folder: NewFolder
 ) -> None:
-    home, elsewhere, file = new_folder(), new_folder(), new_folder() / "backup.tar.gz"
+    home, elsewhere, file = with_sample_data, new_folder(), new_folder() / "backup.tar.gz"
     with running("serve", folder=home, log_level="warning") as service:
         headers = authorization(service.url)
         writers = [Writer(service.url, headers, str(number)) for number in range(3)]
@@ -138,9 +136,9 @@ def test_what_a_release_left_is_backed_up_as_it_is_and_restored_up_to_date(
 
 
 def test_a_backup_that_is_killed_leaves_nothing_that_looks_whole_and_the_service_goes_on(
-    new_folder: NewFolder,
+    with_sample_data: Path, new_folder: NewFolder
 ) -> None:
-    home, to = new_folder(), new_folder()
+    home, to = with_sample_data, new_folder()
     file = to / "backup.tar.gz"
     with running("serve", folder=home, log_level="warning") as service:
         headers = authorization(service.url)

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from db.embedded import programs
-from tests.acceptance.processes import cockpit, environment, load_sample_data
+from tests.acceptance.processes import cockpit, copy_data, environment, load_sample_data
 from tests.architecture import ROOT
 from tests.integration.owners import DEBIAN_15
 from tests.oracle_log import read_log
@@ -57,8 +57,10 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def test_the_embedded_database_is_backed_up_restored_and_verified_as_the_guide_says(folder: Path) -> None:
-    assert cockpit("fixtures", folder=folder).returncode == 0
+def test_the_embedded_database_is_backed_up_restored_and_verified_as_the_guide_says(
+    folder: Path, sample_data: Path
+) -> None:
+    copy_data(sample_data, folder)
     backups = folder / "backups"
     told = run(
         commands("The embedded database").replace("/srv/cockpit", str(folder)), folder, BACKUPS=str(backups)

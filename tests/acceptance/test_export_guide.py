@@ -11,18 +11,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.acceptance.processes import cockpit, environment
+from tests.acceptance.processes import cockpit, copy_data, environment
 from tests.architecture import ROOT
 
 GUIDE = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^```sh\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 
 
-def test_every_command_of_the_guide_runs() -> None:
+def test_every_command_of_the_guide_runs(sample_data: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="cockpit-export-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        assert cockpit("fixtures", folder=folder).returncode == 0
+        copy_data(sample_data, folder)
         assert cockpit("rebuild", folder=folder).returncode == 0
         found = environment(folder, {})
         found["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{found['PATH']}"

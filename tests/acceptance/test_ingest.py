@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
 import re
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
 
-from cockpit.fixtures import load
-from cockpit.services import writers
-from db.pool import Dsns
-from shared.core.events import Kind, Metadata
-from shared.settings import Settings
-from tests.acceptance.processes import cockpit
-from write_side.entity import Register, Retire
-from write_side.external_key import ExternalKey
-from write_side.handler import Request
-from write_side.registry import RegisterType
-from write_side.upsert import Upsert
+from tests.acceptance.ingesting import RETIRED, prepare
+from tests.acceptance.processes import JOHN, cockpit
+from tests.conftest import Clone
 
 HEADER = (
     *("external_id", "source", "entity_uid", "display_name", "entity_type", "EMAIL", "PHONE", "details.FAX"),
     *("effective_at", "effective_until", "reason"),
 )
-REQUEST = Request(metadata=Metadata(actor="tests", request_id="before"))
-RETIRED, KNOWN = str(uuid4()), "4f8c10a3-029a-4cec-b324-2faaac7f8c45"
 GOOD = {"external_id": "good", "display_name": "Good", "entity_type": "PERSON"}
 Cells = dict[str, str]
 Ingest = Callable[..., subprocess.CompletedProcess[str]]
@@ -72,7 +61,7 @@ WRONG: dict[str, tuple[Cells, str, str]] = {  # what is wrong: cells beside thos
     ),
     "retired": ({"external_id": "", "entity_uid": RETIRED}, "non_field_errors", "retired"),
     "before it exists": (
-        {"external_id": "", "entity_uid": KNOWN, "effective_at": "1990-01-01"},
+        {"external_id": "", "entity_uid": JOHN, "effective_at": "1990-01-01"},
         "non_field_errors",
         "not_yet",
     ),
@@ -80,23 +69,19 @@ WRONG: dict[str, tuple[Cells, str, str]] = {  # what is wrong: cells beside thos
 
 
 @pytest.fixture
-def ingest(database: str, tmp_path: Path) -> Ingest:
-    """What runs `cockpit ingest` on a log with the sample data, somebody retired, a key taken, a type closed."""
+def unchecked_database(clone: Clone) -> Iterator[str]:
+    """What `database` checks at the end: here it is prepared."""
+    with clone(prepare) as conninfo:
+        yield conninfo
 
-    async def prepare() -> None:
-        async with writers(Dsns(database), Settings(_env_file=None)) as writing:
-            handler = writing.handler
-            await load(handler, writing.accounts)
-            await handler.registry(RegisterType(Kind.DETAIL, "FAX", "Fax", is_active=False), REQUEST)
-            await handler.entity(UUID(RETIRED), Register(display_name="Gone", entity_type="PERSON"), REQUEST)
-            await handler.entity(UUID(RETIRED), Retire(), REQUEST)
-            key = ExternalKey("bad", "taken")
-            await handler.upsert(Upsert(key=key, display_name="Taken", entity_type="PERSON"), REQUEST)
+
+@pytest.fixture
+def ingest(database: str, tmp_path: Path) -> Ingest:
+    """What runs `cockpit ingest` on the log that is prepared."""
 
     def run(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         return cockpit("ingest", *arguments, folder=tmp_path, typed=typed, database_url=database)
 
-    asyncio.run(prepare())
     return run
 
 

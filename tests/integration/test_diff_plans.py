@@ -58,3 +58,13 @@ def test_a_diff_of_one_entity_touches_its_own_rows(connection: psycopg.Connectio
     assert row is not None
     explained, pages = plan(connection, "read/diff_entity", {"uid": row[0], **params})
     assert pages < 80, explained
+
+
+@pytest.mark.parametrize("mode", [NET, KNOWLEDGE])
+def test_a_count_between_positions_looks_at_each_entity_once(
+    connection: psycopg.Connection[Any], mode: dict[str, Any]
+) -> None:
+    params = {**NEWS, **mode, "limit": 100}  # more than there are, so a page alone has to look at all of them, too
+    _, uncounted = plan(connection, "read/diff_entities", {**params, "counted": False})
+    explained, counted = plan(connection, "read/diff_entities", {**params, "counted": True})
+    assert counted < 1.3 * uncounted, explained

@@ -49,11 +49,11 @@ def plan(connection: psycopg.Connection[Any], name: str, params: dict[str, Any])
     return str(top), top["Shared Hit Blocks"] + top["Shared Read Blocks"]
 
 
-def explain(connection: psycopg.Connection[Any], name: str, params: dict[str, Any]) -> dict[str, Any]:
-    """Run a statement, and return the topmost node of its plan."""
+def explain(connection: psycopg.Connection[Any], name: str, *params: dict[str, Any]) -> dict[str, Any]:
+    """Run a statement for one question, or for several that go together, and return the topmost node of its plan."""
     query = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) " + statement(name)
-    asked = NOTHING | params
-    asked |= {several: [asked[several]] for several in TOGETHER.get(name, ())}
+    asked = NOTHING | params[0]
+    asked |= {several: [(NOTHING | one)[several] for one in params] for several in TOGETHER.get(name, ())}
     row = connection.execute(query, asked).fetchone()
     assert row is not None
     top: dict[str, Any] = row[0][0]["Plan"]
@@ -154,4 +154,33 @@ def test_what_is_counted_is_counted_once_however_many_rows_the_page_has(
     loops = [node["Actual Loops"] for node in aggregates if node["Partial Mode"] != "Partial"]  # that is one a worker
     assert 1 in loops, "something is counted"
     assert max(loops) == 1, loops
+    assert top["Actual Rows"] > 1
+
+
+@pytest.mark.parametrize("name", ["read/list_by_uid", "read/list_newest"])
+def test_the_instants_of_a_round_pass_each_mark_once(connection: psycopg.Connection[Any], name: str) -> None:
+    instants = [day(number) for number in range(10, 310, 10)]
+    top = explain(connection, name, *({"as_of": instant, "counted": True} for instant in instants))
+    scans = [node for node in nodes(top) if node.get("Relation Name") == "count_mark"]
+    passed = sum(node["Actual Rows"] * node["Actual Loops"] for node in scans)
+    row = connection.execute("SELECT count(*) FROM count_mark WHERE entity_type = ''").fetchone()
+    assert row is not None
+    near = 2 * len(instants)  # one on either side
+    assert 0 < passed <= row[0] + near + len(instants), "each mark is passed once, but for what is rounded"
+
+
+@pytest.mark.parametrize("name", ["read/list_by_uid", "read/list_newest"])
+@pytest.mark.parametrize("place", [{}, {"backward": True}], ids=["forward", "backward"])
+@pytest.mark.parametrize(
+    "known", ["SELECT NULL::bigint", "SELECT position FROM checkpoint"], ids=["latest", "position"]
+)
+def test_nothing_superseded_is_looked_for_where_the_latest_is_known(
+    connection: psycopg.Connection[Any], name: str, place: dict[str, Any], known: str
+) -> None:
+    row = connection.execute(known.encode()).fetchone()
+    assert row is not None
+    key = {"after_instant": day(140), "after_uid": UUID(int=2**127)}
+    top = explain(connection, name, {**key, **place, "as_of": day(150), "known": row[0]})
+    loops = {node["Actual Loops"] for node in nodes(top) if str(node.get("Relation Name", "")).endswith("_superseded")}
+    assert loops == {0}
     assert top["Actual Rows"] > 1

@@ -5,7 +5,7 @@
 -- are many (the marks tell about how many turns there are), a page needs few of them: entities are looked at as they come,
 -- one look-up of each index an entity, until the page is full. Where they are few, those that come first are picked out of
 -- the window. Only where either does not fill the page are all the candidates behind sorted. Which of them differ is told by
--- content.
+-- content. A count between positions looks at all of them: then the page is taken from those that were found to differ.
 WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan hangs on a value
     SELECT c.position, c.instant AS as_of, %(known)s::bigint AS known,
            coalesce(%(from)s::timestamptz, c.instant) AS start,
@@ -22,7 +22,8 @@ WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan ha
                AS lowest,
            coalesce(CASE WHEN %(backward)s::boolean THEN %(after_uid)s::uuid END, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                AS highest,
-           %(counted)s::boolean AS counted, %(limit)s::bigint AS length, %(offset)s::bigint AS skipped,
+           %(counted)s::boolean AS counted, %(counted)s::boolean AND %(first_entry)s::bigint IS NOT NULL AS is_whole,
+           %(limit)s::bigint AS length, %(offset)s::bigint AS skipped,
            %(limit)s::bigint + %(offset)s::bigint AS wanted
     FROM (SELECT position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greatest(now(), recorded_at, clock_at))
           FROM checkpoint WHERE name = 'read_model') c (position, instant)
@@ -45,6 +46,12 @@ WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan ha
     SELECT t.entity_uid FROM asked a, superseded_turns_between(a.start, a.until) t WHERE a.has_turns AND a.is_earlier
     UNION ALL
     SELECT e.entity_uid FROM asked a, audit_entry e WHERE e.audit_id >= a.first_entry AND e.audit_id < a.end_of_entries
+), whole AS MATERIALIZED ( -- all that differ, in order: so the look-ups go along their indexes
+    SELECT o.entity_uid
+    FROM (SELECT c.entity_uid FROM candidate c WHERE (SELECT is_whole FROM asked)
+          GROUP BY c.entity_uid ORDER BY c.entity_uid OFFSET 0) o
+    WHERE (SELECT d.is_there
+           FROM asked a, difference_of(o.entity_uid, a.mode, a.start, a.until, a.known_from, a.known_to) d)
 ), head AS MATERIALIZED (  -- what is looked at first, in order: of many as they come, of few the first candidates
     (SELECT entity_uid FROM entity_head
      WHERE (SELECT is_many FROM crowd) AND NOT (SELECT backward FROM asked)
@@ -62,14 +69,14 @@ WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan ha
      ORDER BY CASE WHEN NOT (SELECT backward FROM asked) THEN c.entity_uid END,
               CASE WHEN (SELECT backward FROM asked) THEN c.entity_uid END DESC
      LIMIT (SELECT most FROM crowd))
-    LIMIT (SELECT most FROM crowd)
+    LIMIT (SELECT CASE WHEN NOT is_whole THEN most ELSE 0 END FROM asked, crowd)
 ), rest AS MATERIALIZED ( -- which candidates are left: those behind, none where there were no more
     SELECT h.entity_uid AS after, CASE WHEN a.backward THEN a.lowest ELSE h.entity_uid END AS lowest,
            CASE WHEN NOT a.backward THEN a.highest ELSE h.entity_uid END AS highest
     FROM asked a, (SELECT entity_uid FROM head OFFSET (SELECT most - 1 FROM crowd) LIMIT 1) h
 ), page AS MATERIALIZED (
-    SELECT o.entity_uid
-    FROM (
+    (SELECT o.entity_uid
+     FROM (
         (SELECT h.entity_uid
          FROM (SELECT entity_uid, lag(entity_uid, 1, (SELECT after FROM asked)) OVER () AS before FROM head) h
          WHERE h.entity_uid IS DISTINCT FROM h.before
@@ -110,10 +117,16 @@ WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan ha
          GROUP BY c.entity_uid
          ORDER BY CASE WHEN NOT (SELECT backward FROM asked) THEN c.entity_uid END,
                   CASE WHEN (SELECT backward FROM asked) THEN c.entity_uid END DESC)
-    ) o
-    WHERE (SELECT is_told FROM asked)
-       OR (SELECT d.is_there
-           FROM asked a, difference_of(o.entity_uid, a.mode, a.start, a.until, a.known_from, a.known_to) d)
+     ) o
+     WHERE (SELECT is_told FROM asked)
+        OR (SELECT d.is_there
+            FROM asked a, difference_of(o.entity_uid, a.mode, a.start, a.until, a.known_from, a.known_to) d))
+    UNION ALL
+    (SELECT w.entity_uid FROM whole w
+     WHERE w.entity_uid >= (SELECT lowest FROM asked) AND w.entity_uid <= (SELECT highest FROM asked)
+       AND w.entity_uid IS DISTINCT FROM (SELECT after FROM asked)
+     ORDER BY CASE WHEN NOT (SELECT backward FROM asked) THEN w.entity_uid END,
+              CASE WHEN (SELECT backward FROM asked) THEN w.entity_uid END DESC)
     OFFSET (SELECT skipped FROM asked) LIMIT (SELECT length FROM asked)
 ), belief AS MATERIALIZED (
     SELECT page.entity_uid, r.*
@@ -126,11 +139,7 @@ WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan ha
     SELECT CASE WHEN NOT a.counted THEN NULL
                 WHEN a.first_entry IS NULL AND NOT a.is_earlier THEN differing_between(a.mode, a.start, a.until)
                 WHEN a.first_entry IS NULL THEN differing_known_between(a.mode, a.start, a.until, a.known)
-                ELSE (
-                    SELECT count(*) FROM (SELECT DISTINCT entity_uid FROM candidate) c
-                    WHERE (SELECT d.is_there
-                           FROM difference_of(c.entity_uid, a.mode, a.start, a.until, a.known_from, a.known_to) d)
-                ) END AS count
+                ELSE (SELECT count(*) FROM whole) END AS count
     FROM asked a
 )
 SELECT a.position, a.as_of,

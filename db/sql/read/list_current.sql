@@ -3,7 +3,8 @@
 -- any other filter. What all of them pass is passed once.
 -- What fell due since the flags were brought up to date is not flagged yet, and what ended since still is.
 WITH moment AS MATERIALIZED (
-    SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now FROM checkpoint WHERE name = 'read_model'
+    SELECT position, clock_at, greatest(now(), recorded_at, clock_at) AS now, EXISTS (SELECT FROM parked_event) AS has_parked
+    FROM checkpoint WHERE name = 'read_model'
 ), due_details AS MATERIALIZED (
     SELECT v.* FROM entity_detail_version v, moment
     WHERE NOT is_current AND valid_from > clock_at AND valid_from <= now AND (valid_to IS NULL OR valid_to > now)
@@ -40,6 +41,17 @@ WITH moment AS MATERIALIZED (
         ORDER BY valid_from DESC, entity_uid
         LIMIT 1 OFFSET all_of.passed
     ) first
+), counts AS MATERIALIZED (
+    SELECT a.types[counted.number] AS type, counted.entities
+    FROM (
+        SELECT array_agg(now) AS instants, array_agg(type) AS types
+        FROM moment
+        CROSS JOIN (
+            SELECT DISTINCT type
+            FROM unnest((SELECT %(type)s::text[]), (SELECT %(counted)s::boolean[])) AS a (type, counted) WHERE counted
+        ) wanted
+    ) a
+    CROSS JOIN LATERAL counts_at(a.instants, a.types) counted
 )
 SELECT answer.position, answer.as_of, answer.parked, answer.now, answer.count, answer.refused,
        answer.code, answer.id, answer.entity_uid, answer.value, answer.entity_type,
@@ -75,9 +87,11 @@ CROSS JOIN LATERAL (
         FROM placed JOIN entity_version v USING (id)
     )
     SELECT c.position, c.now AS as_of,
-           (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) AS parked,
+           CASE WHEN NOT c.has_parked THEN ARRAY[0, NULL]::bigint[]
+                ELSE (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event) END AS parked,
            c.now AS now,
-           CASE WHEN asked.counted THEN (SELECT entities FROM count_at(c.now, asked.type)) END AS count,
+           CASE WHEN asked.counted
+                THEN (SELECT entities FROM counts WHERE counts.type IS NOT DISTINCT FROM asked.type) END AS count,
            CASE WHEN asked.type IS NOT NULL
                      AND NOT EXISTS (SELECT FROM entity_type t WHERE t.code = asked.type AND t.is_active)
                 THEN 'type' END AS refused,
@@ -101,4 +115,4 @@ CROSS JOIN LATERAL (
            page.place, d.detail_type, d.id, NULL, d.detail_value, NULL, d.valid_from, d.valid_to, d.hashdiff
     FROM page JOIN due_details d USING (entity_uid)
 ) answer
-ORDER BY asked.number, answer.place, answer.code COLLATE "C" NULLS FIRST
+ORDER BY asked.number << 16 | answer.place, answer.code COLLATE "C" NULLS FIRST
