@@ -27,6 +27,7 @@ ALTERED = {
     "column added": "ALTER TABLE read_model.audit_entry ADD COLUMN somebodys integer",
     "column dropped": "ALTER TABLE read_model.audit_entry DROP COLUMN user_agent",
     "storage": "ALTER TABLE read_model.entity_version SET (fillfactor = 20)",
+    "statistics": "ALTER TABLE read_model.entity_version ALTER search_name SET STATISTICS -1",
 }
 
 
