@@ -1,7 +1,9 @@
 """Runs that were asked for over HTTP: the projector that leads has each done by a process of its own.
 
 So to fold the whole log takes nothing from those who fold what is new. A process that ends before its run does has it
-begun again, by whoever leads then.
+begun again, by whoever leads then. What is asked for is heard by the worker: PostgreSQL wakes every connection that
+listens at every notification, whatever its channel, so that a connection which listens for runs alone would be woken
+twice by every event. The one kept here asks, and does not listen.
 """
 
 from __future__ import annotations
@@ -16,9 +18,8 @@ import psycopg
 import structlog
 
 from db.asking import ask
-from db.listening import heard
 from db.queries import statement
-from projector.runs import CHANNEL, DSN_VARIABLE, LOCK, MOST_ATTEMPTS, own
+from projector.runs import DSN_VARIABLE, LOCK, MOST_ATTEMPTS, own
 
 if TYPE_CHECKING:
     from db.pool import Connection
@@ -29,28 +30,34 @@ log = structlog.get_logger()
 
 
 class Requested:
-    """Sees to runs, one at a time, for as long as it runs."""
+    """Sees to runs, one at a time, for as long as it runs: when `asked` is set, and at every poll."""
 
-    def __init__(self, conninfo: str, poll_seconds: float) -> None:
+    def __init__(self, conninfo: str, poll_seconds: float, asked: asyncio.Event) -> None:
         self._conninfo = conninfo
         self._poll_seconds = poll_seconds
+        self._asked = asked
 
     async def run(self) -> None:
         """See to what is asked for, until cancelled; faults of the database are waited out."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(own(self._conninfo), autocommit=True) as connection:
-                    await connection.execute(f"LISTEN {CHANNEL}")
                     while True:
+                        self._asked.clear()
                         await self._look(connection)
-                        await heard(connection, self._poll_seconds)
+                        await self._wait()
             except (psycopg.Error, OSError) as error:
                 log.warning("requested rebuilds are not looked after", error=repr(error), retry_in=RETRY_SECONDS)
                 await asyncio.sleep(RETRY_SECONDS)
 
+    async def _wait(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._poll_seconds):
+                await self._asked.wait()
+
     async def _look(self, connection: Connection) -> None:
         """Begin what is asked for, and what was begun and left; give up what cannot be begun again."""
-        found = await ask(connection, "projector/find_left_run", {}, prepare=False)  # psycopg would take what is said
+        found = await ask(connection, "projector/find_left_run", {}, prepare=False)
         if not found or not await self._is_left(connection):
             return
         run_id, by_request, attempts = found[0]

@@ -17,6 +17,7 @@ from db.queries import statement
 from projector.batch import Fenced, Projection
 from projector.refold import refold_stream
 from projector.requested import Requested
+from projector.runs import CHANNEL as RUN_CHANNEL
 from shared.core.errors import CockpitError
 
 if TYPE_CHECKING:
@@ -52,10 +53,14 @@ class NotDirectError(CockpitError):
 
 
 class Wake(asyncio.Event):
-    """Set by every notification; remembers whether one asked to settle, and which positions are to be retried."""
+    """Set by every notification; remembers whether one asked to settle, and which positions are to be retried.
+
+    Word of a run sets `run` alone: it is nothing to those who fold.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.run = asyncio.Event()
         self.settle = False
         self.retries: set[int] = set()
 
@@ -112,7 +117,8 @@ class Worker:
         """Fold batch after batch. The wake flag is cleared before a read, so that no event slips between the two."""
         wake = self._wake = Wake()
         listener = asyncio.create_task(_listen(listening, wake), name="projector-listener")
-        requested = asyncio.create_task(Requested(self._conninfo, self._poll_seconds).run(), name="projector-requested")
+        seeing_to_runs = Requested(self._conninfo, self._poll_seconds, wake.run).run()
+        requested = asyncio.create_task(seeing_to_runs, name="projector-requested")
         try:
             projection = await Projection.open(working)
             while not self._stopping.is_set():
@@ -208,11 +214,15 @@ async def _listen(connection: Connection, wake: Wake) -> None:
     """Set the flag at every notification, and when the connection ends. Raises OperationalError then."""
     try:
         async with Pipeline(connection) as sending:  # psycopg's way would take what is said meanwhile
-            for channel in (CHANNEL, SETTLE_CHANNEL, RETRY_CHANNEL):
+            for channel in (CHANNEL, SETTLE_CHANNEL, RETRY_CHANNEL, RUN_CHANNEL):
                 sending.say(f"LISTEN {channel}".encode())
         wake.set()
+        wake.run.set()
         while True:
             for notify in await heard(connection, LISTEN_SECONDS):
+                if notify.channel == RUN_CHANNEL:
+                    wake.run.set()
+                    continue
                 wake.settle |= notify.channel == SETTLE_CHANNEL
                 if notify.channel == RETRY_CHANNEL and re.fullmatch(POSITION, notify.payload):
                     wake.retries.add(int(notify.payload))
