@@ -24,6 +24,8 @@ class Proxy:
         self.conninfo = make_conninfo(server, host=str(folder), port=5432)
         self.cut_on: bytes | None = None
         self.cuts = 0
+        self.listening: set[asyncio.StreamReader] = set()
+        """The connections, open or not, on which LISTEN was said."""
 
     async def start(self) -> None:
         self._listening = await asyncio.start_unix_server(self._serve, self._socket)
@@ -62,6 +64,8 @@ class Proxy:
         with suppress(OSError):
             while data := await client.read(65536):
                 asked += data
+                if b"LISTEN " in data:
+                    self.listening.add(client)
                 server.write(data)
 
     async def _answer(self, server: asyncio.StreamReader, client: asyncio.StreamWriter, asked: bytearray) -> None:
