@@ -52,6 +52,15 @@ class Known(Struct):
     prepared_at: float = 0.0
     reads: bool = False
 
+    @property
+    def is_of_use(self) -> bool:
+        """Whether it is prepared, and was not too long ago."""
+        return self.is_prepared and monotonic() - self.prepared_at <= PLANNED_SECONDS
+
+    def note(self, *, is_prepared: bool) -> None:
+        """Take note of whether it was prepared just now."""
+        self.is_prepared, self.prepared_at, self.reads = is_prepared, monotonic(), False
+
     def dump(self, params: Mapping[str, Any], names: Sequence[str]) -> Sequence[abc.Buffer | None]:
         """Return the values of these parameters as they go out."""
         given = [params[parameter] for parameter in names]
@@ -116,15 +125,12 @@ async def _ask(connection: Connection, name: str, params: Mapping[str, Any], *, 
     if not prepare:
         pgconn.send_query_params(text, values, None, formats, Format.BINARY)
     else:
-        now = monotonic()
-        if known.is_prepared and now - known.prepared_at > PLANNED_SECONDS:
-            pgconn.send_close_prepared(name.encode())
+        if not known.is_of_use:
+            pgconn.send_close_prepared(name.encode())  # no error where it is not known
             _check(await _results(pgconn))
-            known.is_prepared = False
-        if not known.is_prepared:
             pgconn.send_prepare(name.encode(), text)
             _check(await _results(pgconn))
-            known.is_prepared, known.prepared_at, known.reads = True, now, False
+            known.note(is_prepared=True)
         pgconn.send_query_prepared(name.encode(), values, formats, Format.BINARY)
     return known.load(_check(await _results(pgconn)), prepared=prepare)
 

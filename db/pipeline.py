@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
@@ -48,8 +47,7 @@ class Asked:
         self.is_answered = True
         known, status = self._known, result.status
         if known is not None and self._prepares:
-            known.is_prepared, known.prepared_at = status == ExecStatus.COMMAND_OK, monotonic()
-            known.reads = False
+            known.note(is_prepared=status == ExecStatus.COMMAND_OK)
         elif known is not None and status == ExecStatus.TUPLES_OK:
             self.rows = known.load(result, prepared=True)
             self.columns = [name.decode() for n in range(result.nfields) if (name := result.fname(n))]
@@ -103,13 +101,18 @@ class Pipeline:
         self._due.append(Asked())
 
     def ask(self, name: str, params: Mapping[str, Any]) -> Asked:
-        """Send a statement, prepared."""
+        """Send a statement, prepared.
+
+        Where it is not of use any more, or to prepare it was passed over last time, the server may still know it.
+        """
         known = known_of(self._connection, name)
         text, names = numbered(name)
-        if not known.is_prepared:
+        if not known.is_of_use:
+            self._pgconn.send_close_prepared(name.encode())
+            self._due.append(Asked())
             self._pgconn.send_prepare(name.encode(), text)
             self._due.append(Asked(known, prepares=True))
-            known.is_prepared = True
+            known.note(is_prepared=True)
         values = known.dump(params, names)
         self._pgconn.send_query_prepared(name.encode(), values, known.transformer.formats, Format.BINARY)
         asked = Asked(known)

@@ -71,7 +71,7 @@ class Projection:
     @classmethod
     async def open(cls, connection: Connection) -> Projection:
         """Begin where the read model stands. Raises Fenced when it is retired."""
-        await connection.execute(statement("projector/commit_lazily"))
+        await connection.execute(statement("projector/begin_to_lead"))
         cursor = await connection.execute(statement("projector/read_checkpoint"))
         row = await cursor.fetchone()
         if row is None:

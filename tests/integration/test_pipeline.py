@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import uvloop
 
+from db import asking
 from db.arrays import texts
 from db.pipeline import Asked, Pipeline
 from db.pool import Connection
@@ -115,6 +116,31 @@ def test_whoever_is_cancelled_leaves_no_answer_behind(unchecked_database: str) -
             await waiting
         cursor = await connection.execute("SELECT 7")
         assert await cursor.fetchone() == (7,)
+
+    run(unchecked_database, work)
+
+
+def test_what_was_prepared_a_while_ago_is_planned_anew(
+    unchecked_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def planned(connection: Connection, *before: bytes) -> object:
+        async with Pipeline(connection) as sending:
+            for command in before:
+                sending.say(command)
+            sending.ask(READ, SMALL)
+        cursor = await connection.execute("SELECT prepare_time FROM pg_prepared_statements WHERE name = %s", [READ])
+        return await cursor.fetchone()
+
+    async def work(connection: Connection) -> None:
+        first, again = await planned(connection), await planned(connection)
+        assert first == again is not None
+        monkeypatch.setattr(asking, "PLANNED_SECONDS", 0)
+        anew = await planned(connection)
+        assert anew != again
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await planned(connection, b"SELECT 1 / 0")  # to forget it and to prepare it are passed over
+        assert await planned(connection) != anew
+        assert await asking.ask(connection, READ, SMALL, prepare=True) == []
 
     run(unchecked_database, work)
 

@@ -55,6 +55,33 @@ def test_an_event_is_visible_after_two_round_trips_where_its_entity_is_new_or_wa
     run(work())
 
 
+def test_what_a_lone_event_takes_is_planned_once(database: str) -> None:
+    """PostgreSQL plans anew at every call what looks cheaper for the one key of it than for any number."""
+    for number in range(100):
+        add(database, number, JOHN)
+
+    async def plans(connection: Connection) -> tuple[int, int]:
+        summed = "SELECT sum(generic_plans)::int, sum(custom_plans)::int FROM pg_prepared_statements"
+        cursor = await connection.execute(f"{summed} WHERE name LIKE 'projector/%'", prepare=False)
+        row = await cursor.fetchone()
+        assert row is not None
+        return row
+
+    async def work() -> None:
+        async with projecting(database) as (_, projection):
+            await projection.advance(1000)
+        async with projecting(database) as (connection, projection):
+            for number in range(20):
+                add(database, number, revised("Jo"))
+                add(database, 1000 + number, JOHN)
+                while await projection.advance(1):
+                    pass
+            kept, planned = await plans(connection)
+            assert planned == 0 < kept
+
+    run(work())
+
+
 def test_to_know_other_entities_takes_one_round_trip_more(database: str) -> None:
     add(database, 1, JOHN)
     add(database, 2, JOHN)
