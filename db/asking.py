@@ -8,13 +8,11 @@ by themselves, and only by whoever has the connection for itself.
 from __future__ import annotations
 
 import re
-from asyncio import Future, get_running_loop
 from collections.abc import Mapping, Sequence
 from functools import cache
 from time import monotonic
 from typing import Any
 
-import psycopg
 from msgspec import Struct
 from psycopg import abc
 from psycopg.adapt import PyFormat, Transformer
@@ -26,14 +24,13 @@ from psycopg_pool import AsyncConnectionPool
 from db.arrays import Packed
 from db.pool import Connection, once_more
 from db.queries import statement
+from db.watching import come
 
 Row = tuple[Any, ...]
 Results = list[PGresult]
 
 PARAMETER = re.compile(r"%\((\w+)\)[sb]")
 FAILED = ExecStatus.FATAL_ERROR
-LOOK_SECONDS = 0.1
-"""How often a connection is looked at that nothing is heard of: its end may be told once, before all of it is read."""
 PLANNED_SECONDS = 60.0
 """After which a statement is prepared anew.
 
@@ -146,60 +143,22 @@ def numbered(name: str) -> tuple[bytes, Sequence[str]]:
 
 async def _results(pgconn: PGconn) -> Results:
     """Return what the server answers, once all of it is there."""
-    coming = _Coming(pgconn)
+    results = Results()
+
+    def are_there() -> bool:
+        while not pgconn.is_busy():
+            result = pgconn.get_result()
+            if result is None:
+                return True
+            results.append(result)
+        return False
+
     try:
-        await coming.answered
+        await come(pgconn, are_there)
     except BaseException:
-        coming.rest()
         pgconn.finish()
         raise
-    return coming.results
-
-
-class _Coming:
-    """What has come of an answer."""
-
-    def __init__(self, pgconn: PGconn) -> None:
-        self.pgconn, self.socket, self.loop = pgconn, pgconn.socket, get_running_loop()
-        self.results = Results()
-        self.answered: Future[None] = self.loop.create_future()
-        self.is_sent = not pgconn.flush()
-        self.loop.add_reader(self.socket, self.look)
-        if not self.is_sent:
-            self.loop.add_writer(self.socket, self.look)
-        self.timer = self.loop.call_later(LOOK_SECONDS, self.look_again)
-
-    def look_again(self) -> None:
-        """Look, and later again."""
-        self.timer = self.loop.call_later(LOOK_SECONDS, self.look_again)
-        self.look()
-
-    def look(self) -> None:
-        """Send what is left of the question, and take what there is of the answer."""
-        try:
-            if not self.is_sent and not self.pgconn.flush():
-                self.is_sent = True
-                self.loop.remove_writer(self.socket)
-            self.pgconn.consume_input()
-            while not self.answered.done() and not self.pgconn.is_busy():
-                result = self.pgconn.get_result()
-                if result is None:
-                    self.answered.set_result(None)
-                else:
-                    self.results.append(result)
-        except psycopg.Error as error:
-            if not self.answered.done():
-                self.answered.set_exception(error)
-        if self.answered.done():
-            self.rest()
-
-    def rest(self) -> None:
-        """Look no more, before anybody else is given a socket of this number."""
-        self.timer.cancel()
-        if self.socket >= 0:
-            self.loop.remove_reader(self.socket)
-            self.loop.remove_writer(self.socket)
-            self.socket = -1
+    return results
 
 
 def _check(results: Results) -> PGresult:

@@ -7,7 +7,6 @@ out and come in is psycopg's here too, as in db/asking.py, with which it shares 
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +14,8 @@ import psycopg
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 
-from db.asking import LOOK_SECONDS, Known, Row, known_of, numbered
+from db.asking import Known, Row, known_of, numbered
+from db.watching import come
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -65,17 +65,11 @@ class Pipeline:
         self._connection = connection
         self._pgconn = connection.pgconn
         self._due: deque[Asked] = deque()
-        self._is_sent = True
         self._error: psycopg.Error | None = None
-        self._lost: Exception | None = None
-        self._loop = asyncio.get_running_loop()
-        self._news: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Begin."""
-        self._socket = self._pgconn.socket
         self._pgconn.enter_pipeline_mode()
-        self._loop.add_reader(self._socket, self._look)
         return self
 
     async def __aexit__(
@@ -90,8 +84,6 @@ class Pipeline:
         except BaseException:
             self._pgconn.finish()
             raise
-        finally:
-            self._rest()
         if error is None and self._error is not None:
             raise self._error
 
@@ -131,48 +123,16 @@ class Pipeline:
             raise self._error
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
-        if self._lost is None:
-            self._send()
-        while not is_so():
-            if self._lost is not None:
-                raise self._lost
-            self._news = self._loop.create_future()
-            looking = self._loop.call_later(LOOK_SECONDS, self._look)
-            try:
-                await self._news
-            finally:
-                looking.cancel()
+        """Take answers until that is so."""
 
-    def _send(self) -> None:
-        """Send what the server takes; the rest goes out as soon as it takes that."""
-        is_sent = not self._pgconn.flush()
-        if self._is_sent and not is_sent:
-            self._loop.add_writer(self._socket, self._look)
-        elif is_sent and not self._is_sent:
-            self._loop.remove_writer(self._socket)
-        self._is_sent = is_sent
-
-    def _look(self) -> None:
-        """Send what is left, and take what there is of the answers."""
-        try:
-            if not self._is_sent:
-                self._send()
-            self._pgconn.consume_input()
+        def is_there() -> bool:
             while self._due and not self._pgconn.is_busy():
                 result = self._pgconn.get_result()
                 if result is not None:
                     asked = self._due.popleft()
                     asked.take(result)
                     self._error = self._error or asked.error
-        except Exception as error:  # noqa: BLE001  # it is raised where somebody waits
-            self._lost = error
-            self._rest()
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
+            return is_so()
 
-    def _rest(self) -> None:
-        """Look no more, before anybody else is given a socket of this number."""
-        if self._socket >= 0:
-            self._loop.remove_reader(self._socket)
-            self._loop.remove_writer(self._socket)
-            self._socket = -1
+        if not is_so():
+            await come(self._pgconn, is_there)
