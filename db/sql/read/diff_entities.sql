@@ -28,9 +28,9 @@ WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan ha
     FROM (SELECT position, coalesce(%(as_of)s::timestamptz, %(now)s::timestamptz, greatest(now(), recorded_at, clock_at))
           FROM checkpoint WHERE name = 'read_model') c (position, instant)
 ), crowd AS MATERIALIZED (  -- about how many turns there are, and how many entities are looked at first
-    SELECT is_many,
+    SELECT is_many, turns, turns > 0.4 * versions AND versions > 0 AS is_long,
            greatest(8 * wanted, CASE WHEN is_many THEN greatest(turns / 3, 3 * entities * wanted / turns) END)::bigint AS most
-    FROM (SELECT t.*, turns * turns > 10 * entities * wanted AS is_many, entities
+    FROM (SELECT t.*, turns * turns > 10 * entities * wanted AS is_many, entities, versions
           FROM (SELECT a.wanted,
                        CASE WHEN a.has_turns THEN (
                            SELECT coalesce(sum(greatest(m.turns, abs(m.net))), 0) FROM count_mark m
@@ -38,7 +38,8 @@ WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan ha
                        * least(a.known_to::float8 / greatest(a.position, 1), 1)
                        + a.known_to - a.known_from AS turns
                 FROM asked a OFFSET 0) t,
-               (SELECT greatest(reltuples, 0)::float8 AS entities FROM pg_class WHERE oid = 'entity_head'::regclass) h
+               (SELECT greatest(reltuples, 0)::float8 AS entities FROM pg_class WHERE oid = 'entity_head'::regclass) h,
+               (SELECT reltuples AS versions FROM pg_class WHERE oid = 'entity_version'::regclass) v
           OFFSET 0) c
 ), candidate AS NOT MATERIALIZED (
     SELECT t.entity_uid FROM asked a, turns_between(a.start, a.until) t WHERE a.has_turns
@@ -137,10 +138,14 @@ WITH asked AS MATERIALIZED ( -- what is asked is data to the planner: no plan ha
       AND (r.valid_to IS NULL OR r.valid_to > a.start OR r.valid_to_known_position > a.known_from)
 ), differing AS MATERIALIZED (
     SELECT CASE WHEN NOT a.counted THEN NULL
-                WHEN a.first_entry IS NULL AND NOT a.is_earlier THEN differing_between(a.mode, a.start, a.until)
-                WHEN a.first_entry IS NULL THEN differing_known_between(a.mode, a.start, a.until, a.known)
-                ELSE (SELECT count(*) FROM whole) END AS count
-    FROM asked a
+                WHEN a.first_entry IS NOT NULL THEN (SELECT count(*) FROM whole)
+                WHEN a.is_earlier AND c.turns < 12 * (a.position - a.known) -- to look at each entity since then takes longer
+                THEN differing_known_between(a.mode, a.start, a.until, a.known)
+                ELSE CASE WHEN c.is_long THEN differing_in_order(a.mode, a.start, a.until)
+                          ELSE differing_between(a.mode, a.start, a.until) END
+                     + CASE WHEN a.is_earlier THEN differing_before(a.mode, a.start, a.until, a.known, a.position) ELSE 0 END
+                END AS count
+    FROM asked a, crowd c
 )
 SELECT a.position, a.as_of,
        (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event
