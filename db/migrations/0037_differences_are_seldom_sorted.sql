@@ -61,5 +61,5 @@ BEGIN ATOMIC
     ) d;
 END;
 
--- No statement is under way any more that began before 0031_differences_of_long_windows.
+-- No statement is under way any more that began before 0036_differences_of_long_windows.
 DROP FUNCTION read_model.differing_between_before;
