@@ -153,10 +153,11 @@ BEGIN ATOMIC
     SELECT t.at, t.entity_uid FROM read_model.turns() t WHERE t.until > known AND t.since <= known;
 END;
 
-CREATE FUNCTION read_model.turns_recorded_until(known bigint) RETURNS TABLE (at timestamptz, entity_uid uuid)
-LANGUAGE sql STABLE PARALLEL SAFE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
+CREATE FUNCTION read_model.turns_recorded_until(known bigint) RETURNS TABLE (
+    at timestamptz, entity_uid uuid, detail_type text, value text, entity_type text
+) LANGUAGE sql STABLE PARALLEL SAFE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan
 BEGIN ATOMIC
-    SELECT t.at, t.entity_uid FROM read_model.turns() t
+    SELECT t.at, t.entity_uid, t.detail_type, t.value, t.entity_type FROM read_model.turns() t
     WHERE t.id < (known + 1) * 65536 AND t.since <= known AND (t.until IS NULL OR t.until > known);
 END;
 

@@ -27,7 +27,7 @@ WITH given AS MATERIALIZED (
     FROM given g
 ), asked AS MATERIALIZED (
     SELECT p.*, CASE WHEN p.uid IS NOT NULL THEN 'one'
-                     WHEN p.is_past AND p.seen::float8 * p.seen < p.most * p.position THEN 'early'
+                     WHEN p.is_past AND p.seen::float8 * p.seen < p.most::float8 * p.position THEN 'early'
                      WHEN p.backward THEN 'backward' ELSE 'forward' END AS way,
            p.later >= 5000 AS with_superseded,
            CASE WHEN NOT p.backward AND p.key_at >= p.start THEN p.key_at ELSE p.start END AS low,
@@ -62,7 +62,7 @@ WITH given AS MATERIALIZED (
              CASE WHEN (SELECT backward FROM asked) THEN t.entity_uid END DESC
     LIMIT (SELECT most FROM asked)
 ), crowd AS MATERIALIZED ( -- whether all that is to come is little, where it is counted
-    SELECT CASE WHEN NOT a.counted THEN NULL WHEN a.uid IS NOT NULL THEN true
+    SELECT CASE WHEN NOT a.counted THEN NULL WHEN a.way IN ('one', 'early') THEN true
                 ELSE turns_are_few(a.start, a.recorded_by, a.is_past) END AS is_few
     FROM asked a
 ), change AS MATERIALIZED ( -- how many fields change: of all to come, or up to the end of a page that is not the first one
@@ -75,12 +75,14 @@ WITH given AS MATERIALIZED (
           FROM asked a
           CROSS JOIN crowd
           CROSS JOIN LATERAL (
-              SELECT t.* FROM turns_of(a.uid, a.seen) t WHERE a.uid IS NOT NULL AND t.at >= a.start
+              SELECT t.* FROM turns_of(a.uid, a.seen) t WHERE a.way = 'one' AND t.at >= a.start
+              UNION ALL
+              SELECT t.* FROM turns_recorded_until(a.seen) t WHERE a.way = 'early' AND t.at >= a.start
               UNION ALL
               SELECT t.*
               FROM turns_seen(a.start, CASE WHEN crowd.is_few THEN 'infinity' ELSE (SELECT max(at) FROM page) END,
                               a.seen, a.recorded_by, a.is_past) t
-              WHERE a.uid IS NULL
+              WHERE a.way IN ('forward', 'backward')
           ) t
           WHERE crowd.is_few OR a.skipped > 0
           GROUP BY t.at, t.entity_uid, t.detail_type) c
