@@ -117,9 +117,9 @@ class ReadModel:
         asked = await self._pinned(asked) if part.keyed else asked
         most = part.size + 2 if part.keyed else part.page * part.size + 1  # every instant has a change at least
         params = {"uid": uid, "most": most, **part.params()}
-        found = await self._snapshots.fetch("read/list_scheduled", params, asked, prepare=False)
-        count = found.first[0]
-        items = shaped.scheduled(part, found.position, (row[1:] for row in found.behind))
+        found = await self._snapshots.fetch("read/list_scheduled", params, asked)
+        count, passed = found.first[:2]
+        items = shaped.scheduled(part, found.position, passed, (row[2:] for row in found.behind))
         return _found(found, items, count, asked.now, shaped.scheduled_key)
 
     async def diff(self, window: Window, part: Slice, asked: Asked) -> Found[EntityDiff]:

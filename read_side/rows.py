@@ -130,15 +130,15 @@ def version_key(version: VersionOut) -> Key:
     return Key(instant=version.valid_from, text=code, number=version.position)
 
 
-def scheduled(part: Slice, known: int, rows: Iterable[Row]) -> list[ScheduledOut]:
+def scheduled(part: Slice, known: int, passed: int, rows: Iterable[Row]) -> list[ScheduledOut]:
     """Return the changes of a page, from rows that ever met at an instant, in their order; one more may be there.
 
-    Rows without an instant tell the events by their positions. The event of a change is the one since which it has been
-    believed.
+    So many changes as `passed` are before the first of these instants. Rows without an instant tell the events by their
+    positions. The event of a change is the one since which it has been believed.
     """
     items = [item for item, _ in _changes(known, rows)]
     if not part.keyed:
-        start = (part.page - 1) * part.size
+        start = (part.page - 1) * part.size - passed
         return items[start : start + part.size + (not part.counted)]
     if part.after is not None:
         after = _place(part.after)

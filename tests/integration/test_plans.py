@@ -98,6 +98,7 @@ HOT = [
     # as it was known when most was not known yet: an index would be walked to its end
     Asked("search_known", LONG_AGO, "entity_version_pkey", 9000),
     Asked("search_known", {**LONG_AGO, **BY_UID, "offset": 5}, "entity_version_pkey", 9000),
+    Asked("list_known", LONG_AGO, "audit_entry_pkey", 300),
     # names
     Asked("search_current", BY_NAME, "entity_version_by_name", 250),
     Asked("search_as_of", {**BY_NAME, "as_of": THEN}, "entity_version_by_name", 500),
@@ -140,10 +141,14 @@ HOT = [
     Asked("list_audit_of", {"request_id": "request-777", **COUNTED}, "audit_entry_by_request", 60),
     Asked("list_audit_by_operation", {"operation": "UPDATE"}, "audit_entry_pkey", 40),
     Asked("list_audit_by_operation", {"operation": "INSERT", **AFTER_ENTRY}, "audit_entry_pkey", 40),
-    Asked("list_scheduled", {}, "entity_version_starts", 100),
-    # PostgreSQL 15 looks through all versions for a count, though not through all details; later ones touch 31
-    Asked("list_scheduled", {**COUNTED, "now": NOW, "known": EVENTS}, "entity_detail_version_ends", 6000),
-    Asked("list_scheduled", {"as_of": THEN}, "entity_version_starts", 1500),
+    # what is to come
+    Asked("list_scheduled", {}, "turns_from", 150),
+    Asked("list_scheduled", {**COUNTED, "now": NOW, "known": EVENTS}, "turns_from", 1000),
+    Asked("list_scheduled", {"as_of": THEN}, "turns_from", 600),
+    Asked("list_scheduled", {**LATELY, **AFTER}, "turns_superseded_since", 700),
+    Asked("list_scheduled", {**EARLIER, **AFTER, "backward": True}, "turns_up_to", 1500),
+    Asked("list_scheduled", {"as_of": THEN, "known": 16}, "turns_recorded_until", 300),
+    Asked("list_scheduled", {"as_of": RECORDED, "known": 100_000}, "turns_from", 300),
 ]
 
 

@@ -89,7 +89,7 @@ def nodes(top: dict[str, Any]) -> Iterator[dict[str, Any]]:
             {"as_of": day(150), "known": 100_000, "after_instant": day(140), "after_uid": UUID(int=1)},
             *("entity_version_starts", 250),
         ),
-        ("read/list_scheduled", {"as_of": day(349)}, "entity_version_starts", 1000),
+        ("read/list_scheduled", {"as_of": day(349)}, "entity_version_as_of", 400),
         ("read/list_audit", {}, "audit_entry_pkey", 150),
         ("read/list_audit", {"known": 50_000}, "audit_entry_pkey", 150),
         ("read/list_audit_of", {"request_id": "request-7"}, "audit_entry_by_request", 150),
