@@ -35,7 +35,7 @@ from tests.promises import Watch, is_whole, lists
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-# Hundreds of processes of ours are started: where the environment says to keep no bytecode, each compiled all of it anew.
+# Hundreds of processes of ours are started: where an environment forbids to keep bytecode, each compiles all of it anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
@@ -140,6 +140,11 @@ def pytest_configure(config: pytest.Config) -> None:
     template = make_conninfo(server, dbname=name)
     migrate(template)
     assert ensure_roles(template) is None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what is slow first: a slow test that comes last keeps one worker busy while the others have none left."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.hookimpl(wrapper=True)
