@@ -35,7 +35,7 @@ from tests.promises import Watch, is_whole, lists
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
-# Hundreds of processes of ours are started: where an environment forbids to keep bytecode, each compiles all of it anew.
+# Hundreds of processes of ours are started: where the environment forbids bytecode, each compiles all of it anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
