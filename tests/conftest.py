@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -33,6 +34,10 @@ from tests.promises import Watch, is_whole, lists
 # How long an example takes is the machine's affair, and no test is timed; on CI what Hypothesis has for it goes on.
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# Hundreds of processes of ours are started: where the environment forbids bytecode, each compiles all of it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 Clone = Callable[..., AbstractContextManager[str]]
 Fill = Callable[[str], None]
@@ -135,6 +140,11 @@ def pytest_configure(config: pytest.Config) -> None:
     template = make_conninfo(server, dbname=name)
     migrate(template)
     assert ensure_roles(template) is None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what is slow first: a slow test that comes last keeps one worker busy while the others have none left."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.hookimpl(wrapper=True)

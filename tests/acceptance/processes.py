@@ -21,12 +21,14 @@ JOHN = "4f8c10a3-029a-4cec-b324-2faaac7f8c45"
 """An entity of the sample data."""
 
 
-def until(condition: Callable[[], object], seconds: float, what: Callable[[], str] = lambda: "") -> None:
-    """Wait until the condition holds; fail with `what` when it does not within so many seconds."""
+def until(
+    condition: Callable[[], object], seconds: float, what: Callable[[], str] = lambda: "", *, every: float = 0.005
+) -> None:
+    """Wait until the condition holds, looked at so often; fail with `what` when it does not within so many seconds."""
     give_up = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < give_up, f"not so within {seconds} s {what()}"
-        time.sleep(0.005)
+        time.sleep(every)
 
 
 def environment(folder: Path, settings: Mapping[str, object]) -> dict[str, str]:
@@ -88,7 +90,7 @@ class Process:
             found.extend([match] if match else [])
             return match is not None
 
-        until(look, seconds, lambda: f"{pattern}: {self.errors[-3000:]}")
+        until(look, seconds, lambda: f"{pattern}: {self.errors[-3000:]}", every=0.02)  # each look reads two files
         return found[0]
 
     @property

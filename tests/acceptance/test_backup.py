@@ -83,6 +83,7 @@ def log_in(folder: Path) -> list[Event]:
         return read_log(connection)
 
 
+@pytest.mark.slow
 def test_a_backup_under_writes_has_all_that_was_acknowledged_before_it_and_restores_as_a_service(
     with_sample_data: Path, new_folder: NewFolder
 ) -> None:

@@ -45,7 +45,7 @@ def test_20_kills_under_writes_lose_nothing_that_was_acknowledged(home: Path) ->
                 writer.join()
                 acknowledged |= writer.acknowledged
             if turn % 2:  # else the next one starts while the server of this one still ends
-                until(lambda: not servers_in(process.data), 5)
+                until(lambda: not servers_in(process.data), 5, every=0.05)
                 ends.append(time.monotonic() - killed_at)
     with running("serve", folder=home, log_level="warning") as process:
         url = process.url

@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.acceptance.processes import JOHN, cockpit, load_sample_data
 
 SOMEBODY = "018f0000-0000-7000-8000-ffffffffffff"
 
 
+@pytest.mark.slow
 def test_everything_that_can_be_asked_of_it(unchecked_database: str, tmp_path: Path) -> None:
     load_sample_data(unchecked_database, tmp_path)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -19,15 +20,29 @@ SCHEDULED = day(40_000)
 Site = tuple[TestClient, Projected]
 
 
-@pytest.fixture
-def site(clone: Clone) -> Iterator[Site]:
-    """Seven entities, one of them corrected; for each something is to come."""
+@contextmanager
+def seven(clone: Clone) -> Iterator[Site]:
+    """Give seven entities, one of them corrected; for each something is to come."""
     with clone() as conninfo, projected(conninfo) as book, reading(conninfo) as client:
         for number in range(1, 8):
             book.happen(number, day(1 + number % 3), registered("ABC"[number % 3], EMAIL=str(number)))
             book.happen(number, SCHEDULED, revised(f"Later {number}", EMAIL=None), day(5))
         book.happen(1, day(2), revised("Corrected", PHONE="1"), day(6))
         yield client, book
+
+
+@pytest.fixture
+def site(clone: Clone) -> Iterator[Site]:
+    """The seven, for a test that writes more."""
+    with seven(clone) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def still(clone: Clone) -> Iterator[TestClient]:
+    """The seven, for tests that only read."""
+    with seven(clone) as (client, _):
+        yield client
 
 
 def ask(client: TestClient, url: str) -> dict[str, Any]:
@@ -98,26 +113,25 @@ def test_every_page_tells_the_same_position_and_instant(site: Site) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["abc", "**", "!", "W10", "WyJ4Il0", "é", "A" * 5000])
-def test_what_is_no_cursor_is_refused(site: Site, cursor: str) -> None:
-    answer = site[0].get("/api/v1/entities", params={"cursor": cursor})
+def test_what_is_no_cursor_is_refused(still: TestClient, cursor: str) -> None:
+    answer = still.get("/api/v1/entities", params={"cursor": cursor})
     assert answer.status_code == 400
     assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("cursor", "invalid_cursor")]
 
 
-def test_a_cursor_belongs_to_its_list_and_its_parameters(site: Site) -> None:
-    client, _ = site
-    following = ask(client, "/api/v1/entities?cursor=*&page_size=2&type=PERSON")["next"]
+def test_a_cursor_belongs_to_its_list_and_its_parameters(still: TestClient) -> None:
+    following = ask(still, "/api/v1/entities?cursor=*&page_size=2&type=PERSON")["next"]
     for other in (following.replace("type=PERSON", "q=a"), following.replace("/entities", "/scheduled")):
-        answer = client.get(other.replace("type=PERSON", ""))
+        answer = still.get(other.replace("type=PERSON", ""))
         assert [error["code"] for error in answer.json()["errors"]] == ["other_cursor"]
-    assert len(ask(client, following.replace("page_size=2", "page_size=3"))["results"]) == 3
-    refused = client.get(f"{following}&page=2")
+    assert len(ask(still, following.replace("page_size=2", "page_size=3"))["results"]) == 3
+    refused = still.get(f"{following}&page=2")
     assert [error["field"] for error in refused.json()["errors"]] == ["page"]
 
 
-def test_types_are_not_told_of_another_time(site: Site) -> None:
+def test_types_are_not_told_of_another_time(still: TestClient) -> None:
     for query in ("known_at=2024-01-01", "position=1"):
-        answer = site[0].get(f"/api/v1/entity-types?{query}")
+        answer = still.get(f"/api/v1/entity-types?{query}")
         assert [error["code"] for error in answer.json()["errors"]] == ["not_applicable"]
 
 
@@ -160,10 +174,9 @@ LONGER = [
 
 
 @pytest.mark.parametrize("path", LONGER)
-def test_a_forged_cursor_is_refused_by_every_list(site: Site, path: str) -> None:
-    client, _ = site
-    following = ask(client, f"/api/v1/{path}&page_size=1&cursor=*")["next"]
-    assert client.get(str(forged(following, {})), headers=ME).status_code == 200
+def test_a_forged_cursor_is_refused_by_every_list(still: TestClient, path: str) -> None:
+    following = ask(still, f"/api/v1/{path}&page_size=1&cursor=*")["next"]
+    assert still.get(str(forged(following, {})), headers=ME).status_code == 200
     key = json.loads(urlsafe_b64decode(URL(following).params["cursor"] + "=="))[3]
     own = {place for place, part in enumerate(key) if part is not None}
     alone = {
@@ -172,20 +185,19 @@ def test_a_forged_cursor_is_refused_by_every_list(site: Site, path: str) -> None
         if own != {place}
     }
     for name, changes in (FORGERIES | alone).items():
-        answer = client.get(str(forged(following, changes)), headers=ME)
+        answer = still.get(str(forged(following, changes)), headers=ME)
         assert answer.status_code == 400, f"{name}: {answer.text}"
         errors = [(error["field"], error["code"]) for error in answer.json()["errors"]]
         assert errors == [("cursor", "invalid_cursor")], name
 
 
 @pytest.mark.parametrize("filters", ["", "operation=INSERT", "actor=test", f"entity_uid={uid(1)}", "both"])
-def test_any_number_that_a_bigint_has_is_the_key_of_a_page(site: Site, filters: str) -> None:
-    client, _ = site
-    entry = ask(client, "/api/v1/audit?page_size=1")["results"][0]
+def test_any_number_that_a_bigint_has_is_the_key_of_a_page(still: TestClient, filters: str) -> None:
+    entry = ask(still, "/api/v1/audit?page_size=1")["results"][0]
     only = {"both": f"actor={entry['actor']}&operation={entry['operation']}", "actor=test": f"actor={entry['actor']}"}
-    following = ask(client, f"/api/v1/audit?{only.get(filters, filters)}&page_size=1&cursor=*")["next"]
+    following = ask(still, f"/api/v1/audit?{only.get(filters, filters)}&page_size=1&cursor=*")["next"]
     for number in (-(2**63), 65535 - 2**63, -1, 0, 2**63 - 1):
         for backward in (False, True):
-            answer = client.get(str(forged(following, {3: [None, None, None, number], 4: backward})), headers=ME)
+            answer = still.get(str(forged(following, {3: [None, None, None, number], 4: backward})), headers=ME)
             assert answer.status_code == 200, (number, backward, answer.text)
             assert len(answer.json()["results"]) == (backward == (number <= 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,26 +25,32 @@ from shared.core.events import (
     external_key_stream,
 )
 from tests.appending import Append, append
+from tests.conftest import Clone
 from tests.integration.projecting import JOHN, TABLES, add, execute, fold_all, revised, tamper, uid
 from tests.integration.rebuilding import rebuilt
 
 
-@pytest.fixture
-def folded(unchecked_database: str) -> str:
-    """A database with a small history, folded: rows current, closed, superseded and to come, types, a retirement."""
-    with psycopg.connect(unchecked_database) as connection:
+def small_history(conninfo: str) -> None:
+    """Write and fold a small history: rows current, closed, superseded and to come, types, a retirement."""
+    with psycopg.connect(conninfo) as connection:
         for kind in Kind:
             append(connection, Append(stream=REGISTRY_STREAM, events=[TypeRegistered(kind, "PERSON", "Person")]))
-    add(unchecked_database, 1, JOHN, revised("Jo"))
-    add(unchecked_database, 2, JOHN, EntityRetired())
+    add(conninfo, 1, JOHN, revised("Jo"))
+    add(conninfo, 2, JOHN, EntityRetired())
     both = EntityRevised(display_name="Jo", details={"EMAIL": None})
     for event, year in ((JOHN, 2020), (both, 2022), (both, 2021), (revised("Jay"), 2200)):
-        add(unchecked_database, 3, event, effective_at=datetime(year, 1, 1, tzinfo=UTC))
-    with psycopg.connect(unchecked_database) as connection:
+        add(conninfo, 3, event, effective_at=datetime(year, 1, 1, tzinfo=UTC))
+    with psycopg.connect(conninfo) as connection:
         claim = ExternalKeyClaimed("legacy", "42", uid(3))
         append(connection, Append(stream=external_key_stream("legacy", "42"), events=[claim]))
-    asyncio.run(fold_all(unchecked_database))
-    return unchecked_database
+    asyncio.run(fold_all(conninfo))
+
+
+@pytest.fixture
+def folded(clone: Clone) -> Iterator[str]:
+    """A database of the test's own with a small history, folded."""
+    with clone(small_history) as conninfo:
+        yield conninfo
 
 
 def verified(conninfo: str) -> Verified:
