@@ -184,7 +184,7 @@ def test_events_come_while_the_projector_is_away_and_what_came_true_meanwhile_is
         stack.callback(client.stop)
         until(lambda: client.positions and client.positions[-1] == head(conninfo), SECONDS)
         projector.kill()
-        due = datetime.now(UTC) + timedelta(seconds=1)  # noqa: TID251  # the service is asked by the same clock
+        due = datetime.now(UTC) + timedelta(seconds=4)  # noqa: TID251  # the service is asked by the same clock
         with httpx2.Client(base_url=f"{service.url}{API}", headers=header, timeout=PATIENCE) as writing:
             body = {"display_name": "Someone", "entity_type": "PERSON"}
             uid = writing.post("/entities", json=body).json()["entity_uid"]

@@ -13,6 +13,8 @@ import psycopg
 from tests.acceptance.processes import JOHN, authorization, load_sample_data, running
 
 WRITES = 500
+LONG = 600
+"""Seconds: a busy machine is through with it long before."""
 PATH = f"/api/v1/entities/{JOHN}"
 
 
@@ -43,8 +45,8 @@ def batched(waits: list[float]) -> list[list[float]]:
 
 def test_a_write_is_seen_within_milliseconds_by_notification_alone(database: str, tmp_path: Path) -> None:
     begun = time.monotonic()
-    waits = see(database, tmp_path, WRITES, poll_seconds=60)
-    assert time.monotonic() - begun < 60, "the poll may have had a part in it"
+    waits = see(database, tmp_path, WRITES, poll_seconds=LONG)
+    assert time.monotonic() - begun < LONG, "the poll may have had a part in it"
     print(f"visible after {median(waits):.1f} ms, 99 of 100 after {quantiles(waits, n=100)[98]:.1f} ms")  # noqa: T201
     assert min(median(hundred) for hundred in batched(waits)) < 125  # half the time between polls: told, not found
 
