@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
@@ -17,6 +19,14 @@ from write_side.upsert import Upsert
 
 LIMIT = 2000
 HEADER = "external_id,display_name,entity_type,EMAIL,details.PHONE,effective_at\n"
+
+
+@pytest.fixture(autouse=True)
+def _limit() -> Iterator[None]:
+    """Give back the limit of a field, which is the process's, not the sheet's."""
+    before = csv.field_size_limit()
+    yield
+    csv.field_size_limit(before)
 
 
 def sheet(text: str | bytes, **layout: Any) -> Sheet:
