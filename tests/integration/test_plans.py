@@ -98,7 +98,6 @@ HOT = [
     # as it was known when most was not known yet: an index would be walked to its end
     Asked("search_known", LONG_AGO, "entity_version_pkey", 9000),
     Asked("search_known", {**LONG_AGO, **BY_UID, "offset": 5}, "entity_version_pkey", 9000),
-    Asked("list_known", LONG_AGO, "audit_entry_pkey", 300),
     # names
     Asked("search_current", BY_NAME, "entity_version_by_name", 250),
     Asked("search_as_of", {**BY_NAME, "as_of": THEN}, "entity_version_by_name", 500),

@@ -1,12 +1,7 @@
 -- A page of what existed at an instant as it was known at a position, by uid, by any filter but of a name:
 -- one point lookup an entity, whatever its history; for ReadModel.entities, where none is skipped. It is planned anew for each
--- question. Backwards it is the page before a key. Early on few entities were known: they are told by their events by then.
-WITH moment AS MATERIALIZED (
-    SELECT least(%(known)s::bigint, position) AS known,
-           %(known)s::bigint < position
-               AND %(known)s::float8 * %(known)s::bigint < 10.0 * %(limit)s::bigint * position AS is_early
-    FROM checkpoint WHERE name = 'read_model'
-), named AS (
+-- question. Backwards it is the page before a key.
+WITH named AS (
     SELECT k.entity_uid FROM external_key k
     WHERE k.external_id = %(external_id)s::text AND (%(source)s::text IS NULL OR k.source = %(source)s::text)
       AND k.position <= %(known)s::bigint
@@ -15,42 +10,23 @@ WITH moment AS MATERIALIZED (
     WHERE f.hashdiff = %(detail_hash)s::text AND f.valid_from <= %(as_of)s::timestamptz
       AND (f.valid_to IS NULL OR f.valid_to > %(as_of)s::timestamptz)
 ), page AS (
-    (SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff
-     FROM entity_head h
-     CROSS JOIN LATERAL (
-         SELECT * FROM entity_version_known(%(known)s::bigint) v
-         WHERE v.entity_uid = h.entity_uid AND v.valid_from <= %(as_of)s::timestamptz
-         ORDER BY v.valid_from DESC LIMIT 1
-     ) e
-     WHERE NOT (SELECT is_early FROM moment) AND (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
-       AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
-       AND (%(external_id)s::text IS NULL OR h.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
-       AND (%(detail_hash)s::text IS NULL OR h.entity_uid = ANY (ARRAY(SELECT f.entity_uid FROM holders f)))
-       AND (%(after_uid)s::uuid IS NULL
-            OR CASE WHEN %(backward)s::boolean THEN h.entity_uid < %(after_uid)s::uuid
-                    ELSE h.entity_uid > %(after_uid)s::uuid END)
-     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN h.entity_uid END,
-              CASE WHEN %(backward)s::boolean THEN h.entity_uid END DESC
-     LIMIT %(limit)s::bigint)
-    UNION ALL
-    (SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff
-     FROM (SELECT DISTINCT entity_uid FROM audit_entry
-           WHERE (SELECT is_early FROM moment) AND audit_id < ((SELECT known FROM moment) + 1) * 65536) h
-     CROSS JOIN LATERAL (
-         SELECT * FROM entity_version_known(%(known)s::bigint) v
-         WHERE v.entity_uid = h.entity_uid AND v.valid_from <= %(as_of)s::timestamptz
-         ORDER BY v.valid_from DESC LIMIT 1
-     ) e
-     WHERE (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
-       AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
-       AND (%(external_id)s::text IS NULL OR h.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
-       AND (%(detail_hash)s::text IS NULL OR h.entity_uid = ANY (ARRAY(SELECT f.entity_uid FROM holders f)))
-       AND (%(after_uid)s::uuid IS NULL
-            OR CASE WHEN %(backward)s::boolean THEN h.entity_uid < %(after_uid)s::uuid
-                    ELSE h.entity_uid > %(after_uid)s::uuid END)
-     ORDER BY CASE WHEN NOT %(backward)s::boolean THEN h.entity_uid END,
-              CASE WHEN %(backward)s::boolean THEN h.entity_uid END DESC
-     LIMIT %(limit)s::bigint)
+    SELECT e.id, e.entity_uid, e.display_name, e.entity_type, e.valid_from, e.valid_to, e.hashdiff
+    FROM entity_head h
+    CROSS JOIN LATERAL (
+        SELECT * FROM entity_version_known(%(known)s::bigint) v
+        WHERE v.entity_uid = h.entity_uid AND v.valid_from <= %(as_of)s::timestamptz
+        ORDER BY v.valid_from DESC LIMIT 1
+    ) e
+    WHERE (e.valid_to IS NULL OR e.valid_to > %(as_of)s::timestamptz)
+      AND (%(type)s::text IS NULL OR e.entity_type = %(type)s::text)
+      AND (%(external_id)s::text IS NULL OR h.entity_uid = ANY (ARRAY(SELECT n.entity_uid FROM named n)))
+      AND (%(detail_hash)s::text IS NULL OR h.entity_uid = ANY (ARRAY(SELECT f.entity_uid FROM holders f)))
+      AND (%(after_uid)s::uuid IS NULL
+           OR CASE WHEN %(backward)s::boolean THEN h.entity_uid < %(after_uid)s::uuid
+                   ELSE h.entity_uid > %(after_uid)s::uuid END)
+    ORDER BY CASE WHEN NOT %(backward)s::boolean THEN h.entity_uid END,
+             CASE WHEN %(backward)s::boolean THEN h.entity_uid END DESC
+    LIMIT %(limit)s::bigint
 )
 SELECT c.position, %(as_of)s::timestamptz AS as_of,
        (SELECT ARRAY[count(DISTINCT stream), min(position)] FROM parked_event

@@ -25,17 +25,21 @@ WITH given AS MATERIALIZED (
                    SELECT FROM entity_detail_version_superseded s WHERE s.recorded_to_position > g.seen
                    LIMIT 5000) later) ELSE 0 END AS later
     FROM given g
-), asked AS MATERIALIZED (
-    SELECT p.*, CASE WHEN p.uid IS NOT NULL THEN 'one'
-                     WHEN p.is_past AND p.seen::float8 * p.seen < p.most::float8 * p.position THEN 'early'
-                     WHEN p.backward THEN 'backward' ELSE 'forward' END AS way,
-           p.later >= 5000 AS with_superseded,
+), bounded AS MATERIALIZED (
+    SELECT p.*, p.later >= 5000 AS with_superseded,
            CASE WHEN NOT p.backward AND p.key_at >= p.start THEN p.key_at ELSE p.start END AS low,
            CASE WHEN NOT p.backward AND p.key_at >= p.start THEN p.key_uid
                 ELSE '00000000-0000-0000-0000-000000000000' END AS low_uid,
            coalesce(CASE WHEN p.backward THEN p.key_at END, 'infinity') AS high,
            coalesce(CASE WHEN p.backward THEN p.key_uid END, 'ffffffff-ffff-ffff-ffff-ffffffffffff') AS high_uid
     FROM point p
+), asked AS MATERIALIZED ( -- an event takes as long as ten of the turns that may have to be passed: the marks tell of these
+    SELECT b.*, CASE WHEN b.uid IS NOT NULL THEN 'one'
+                     WHEN b.is_past AND b.seen < 20000 AND 10 * b.seen < (
+                         SELECT coalesce(sum(greatest(m.turns, abs(m.net))), 0) FROM count_mark m
+                         WHERE m.entity_type = '' AND m.upto > b.low AND m.upto <= least(b.high, b.recorded_by)) THEN 'early'
+                     WHEN b.backward THEN 'backward' ELSE 'forward' END AS way
+    FROM bounded b
 ), page AS MATERIALIZED (
     SELECT t.at, t.entity_uid
     FROM asked a
