@@ -61,5 +61,7 @@ BEGIN ATOMIC
     ) d;
 END;
 
--- No statement is under way any more that began before 0036_differences_of_long_windows.
+-- Who counts reads this table, so with the lock no statement is under way any more that began before
+-- 0036_differences_of_long_windows.
+LOCK TABLE read_model.entity_version IN ACCESS EXCLUSIVE MODE;
 DROP FUNCTION read_model.differing_between_before;
