@@ -5,11 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
+from db.pool import Dsns
 from tests.conftest import Clone
-from tests.integration.filling import fill
+from tests.integration.filling import correct, fill
 from tests.integration.owners import DEBIAN_15
 
 
@@ -35,3 +38,12 @@ def filled(clone: Clone) -> Iterator[str]:
     """The conninfo of a database with 100,000 entities, for whoever only reads."""
     with clone(fill) as conninfo:
         yield conninfo
+
+
+@pytest.fixture(scope="module")
+def corrected(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
+    """A reader's connection to 100,000 entities of which every row has superseded one."""
+    with clone(fill) as conninfo:
+        correct(conninfo)
+        with psycopg.connect(Dsns(conninfo).of("read"), autocommit=True) as connection:
+            yield connection

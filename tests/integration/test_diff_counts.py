@@ -12,12 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.pool import Dsns
 from read_side.diff import Mode
 from read_side.steps import Points
 from tests.conftest import Clone
 from tests.histories import DAYS
-from tests.integration.filling import correct, fill
 from tests.integration.reading import day
 from tests.integration.test_diff_in_time import EXAMPLES, between, expected
 from tests.integration.test_diff_plans import CHANGES, NET, NOTHING
@@ -38,14 +36,6 @@ def connection(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
     with clone() as conninfo, psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("SET search_path = read_model, public")
         yield connection
-
-
-@pytest.fixture(scope="module")
-def crowd(clone: Clone) -> Iterator[psycopg.Connection[Any]]:
-    with clone(fill) as conninfo:
-        correct(conninfo)
-        with psycopg.connect(Dsns(conninfo).of("read"), autocommit=True) as connection:
-            yield connection
 
 
 def number(connection: psycopg.Connection[Any], query: str, *params: object) -> int:
@@ -77,28 +67,28 @@ def test_each_way_counts_those_that_have_a_difference(
 @pytest.mark.parametrize("mode", ["net", "changes"])
 @pytest.mark.parametrize("window", [(day(150), day(152)), (day(20), day(320)), INFINITIES])
 def test_a_window_is_counted_by_turns_as_it_is_in_order(
-    crowd: psycopg.Connection[Any], mode: str, window: tuple[datetime | str, datetime | str]
+    corrected: psycopg.Connection[Any], mode: str, window: tuple[datetime | str, datetime | str]
 ) -> None:
-    counted = number(crowd, BY_TURNS, mode, *window)
+    counted = number(corrected, BY_TURNS, mode, *window)
     assert counted > 0
-    assert number(crowd, IN_ORDER, mode, *window) == counted
+    assert number(corrected, IN_ORDER, mode, *window) == counted
 
 
 @pytest.mark.parametrize("mode", ["net", "changes"])
-def test_what_is_counted_in_order_is_neither_sorted_nor_gathered(crowd: psycopg.Connection[Any], mode: str) -> None:
-    with crowd.transaction():
-        crowd.execute("SET LOCAL work_mem = '64kB'")
+def test_what_is_counted_in_order_is_neither_sorted_nor_gathered(corrected: psycopg.Connection[Any], mode: str) -> None:
+    with corrected.transaction():
+        corrected.execute("SET LOCAL work_mem = '64kB'")
         query = "EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) " + IN_ORDER
-        row = crowd.execute(query.encode(), (mode, *INFINITIES)).fetchone()
+        row = corrected.execute(query.encode(), (mode, *INFINITIES)).fetchone()
     assert row is not None
     assert row[0][0]["Plan"]["Temp Written Blocks"] == 0
 
 
 @pytest.mark.parametrize("mode", [NET, CHANGES])
 def test_a_count_as_known_a_while_ago_looks_again_only_at_what_has_events_since(
-    crowd: psycopg.Connection[Any], mode: dict[str, Any]
+    corrected: psycopg.Connection[Any], mode: dict[str, Any]
 ) -> None:
     params = {**ALL_OF_TIME, **mode}
-    latest = explain(crowd, "read/diff_entities", params)["Shared Hit Blocks"]
-    earlier = explain(crowd, "read/diff_entities", {**params, "known": 99_990})["Shared Hit Blocks"]
+    latest = explain(corrected, "read/diff_entities", params)["Shared Hit Blocks"]
+    earlier = explain(corrected, "read/diff_entities", {**params, "known": 99_990})["Shared Hit Blocks"]
     assert earlier - latest < 1500
