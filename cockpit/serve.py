@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from cockpit.app import Sides, build_app
 from cockpit.fixtures import load_once
 from cockpit.health import ask
-from cockpit.protocol import Protocol
+from cockpit.http_protocol import Protocol
 from cockpit.running import Part, Start
 from cockpit.services import writers
 from shared.core.errors import CockpitError

@@ -16,9 +16,9 @@ from shared.core.errors import CockpitError, Contended, KeyReused
 from shared.core.events import REGISTRY_STREAM, Context, Event, Metadata, Recorded, entity_stream
 from write_side import entity, ids, registry, upsert
 from write_side.appends import LATEST, Receipt, as_recorded, is_own
-from write_side.case import Case, ClaimedMeanwhile, append_of, case_of, holds
 from write_side.decision import Decision, Span, check_match
 from write_side.entity import Command, Entity
+from write_side.execution import ClaimedMeanwhile, Execution, append_of, execution_of, holds
 from write_side.external_key import Holder
 from write_side.parked import parked
 from write_side.registry import Registry
@@ -100,7 +100,7 @@ class Handler:
             check_match(state, request.if_match, now, must_match=request.must_match)
             return entity.decide(state, command, registry=self._states.registry, now=now)
 
-        return await self._on_entity(case_of(self._states, self._clock, entity_uid, command, decide), request)
+        return await self._on_entity(execution_of(self._states, self._clock, entity_uid, command, decide), request)
 
     async def upsert(self, command: Upsert, request: Request) -> Outcome[Entity]:
         """Register an entity or revise it: the one that its uid names, or its key; a new one where neither does.
@@ -132,11 +132,13 @@ class Handler:
             for n, (command, request) in enumerate(asked):
                 key = command.key.stream if command.key else None
                 if key is None or self._states.holder(key) is not None:
-                    case = self._upsert(command, key)
-                    state = (not case.is_unheard_of and self._states.noted(case.stream)) or case.kept(case.stream)
+                    execution = self._upsert(command, key)
+                    state = (not execution.is_unheard_of and self._states.noted(execution.stream)) or execution.kept(
+                        execution.stream
+                    )
                     if state is not None:
-                        decision = case.decide(state, None)
-                        append = append_of(case, decision, request, request.command_id or ids.uuid7())
+                        decision = execution.decide(state, None)
+                        append = append_of(execution, decision, request, request.command_id or ids.uuid7())
                         decided.append((n, state, decision, append))
             verdicts = await self._batcher.submit_all([append for *_, append in decided])
         for (n, state, decision, append), verdict in zip(decided, verdicts, strict=True):
@@ -152,8 +154,8 @@ class Handler:
                 answers[n] = Upserted(state.entity_uid, verdict.event_id, verdict.position, is_new)
         return answers
 
-    def _upsert(self, command: Upsert, key: str | None) -> Case[Entity]:
-        """Return the case of a command; the holder of its key is at hand."""
+    def _upsert(self, command: Upsert, key: str | None) -> Execution[Entity]:
+        """Return the execution of a command; the holder of its key is at hand."""
 
         def decide(state: Entity, now: datetime) -> Sequence[Event]:
             holder = (self._states.holder(key) if key else None) or Holder()
@@ -161,7 +163,7 @@ class Handler:
 
         holder = self._states.holder(key) if key else None
         uid = command.entity_uid or (holder.entity_uid if holder else None)
-        return case_of(self._states, self._clock, uid, command, decide, key)
+        return execution_of(self._states, self._clock, uid, command, decide, key)
 
     async def executed(self, command_ids: Sequence[UUID], keys: Sequence[bytes]) -> Mapping[UUID | bytes, Executed]:
         """Return what was executed before, by its command id, or by the key of its receipt. Raises Unavailable."""
@@ -184,10 +186,10 @@ class Handler:
             streams |= {key, entity_stream(holder.entity_uid)} if holder and holder.entity_uid else {key}
         return streams
 
-    async def _on_entity(self, case: Case[Entity], request: Request) -> Outcome[Entity]:
+    async def _on_entity(self, execution: Execution[Entity], request: Request) -> Outcome[Entity]:
         if self._states.registry.version == 0:
             await self._states.load_registry()
-        return await self._execute(case, request)
+        return await self._execute(execution, request)
 
     async def registry(self, command: registry.RegistryCommand, request: Request) -> Outcome[Registry]:
         """Execute a command on the registry of types. Raises what its decide raises, KeyReused, Contended."""
@@ -202,8 +204,8 @@ class Handler:
         async def load(_: str) -> Registry:
             return await self._states.load_registry()
 
-        case = Case(REGISTRY_STREAM, lambda _: self._states.registry, load, decide, registry_after, Span())
-        return await self._execute(case, request)
+        execution = Execution(REGISTRY_STREAM, lambda _: self._states.registry, load, decide, registry_after, Span())
+        return await self._execute(execution, request)
 
     async def knows_types(self) -> bool:
         """Say whether any type was ever registered: before that the log is empty."""
@@ -213,26 +215,26 @@ class Handler:
         """Return the types that are registered. Raises Unavailable."""
         return await self._states.load_registry()
 
-    async def _execute(self, case: Case[State], request: Request) -> Outcome[State]:
+    async def _execute(self, execution: Execution[State], request: Request) -> Outcome[State]:
         """Decide and append until the verdict stands; those on one stream take turns."""
         with self._admission.admit(request.size):
-            if case.is_unheard_of:
-                return await self._decide(case, request)
-            async with self._locks.setdefault(case.stream, asyncio.Lock()):
-                return await self._decide(case, request)
+            if execution.is_unheard_of:
+                return await self._decide(execution, request)
+            async with self._locks.setdefault(execution.stream, asyncio.Lock()):
+                return await self._decide(execution, request)
 
-    async def _decide(self, case: Case[State], request: Request) -> Outcome[State]:
+    async def _decide(self, execution: Execution[State], request: Request) -> Outcome[State]:
         """Decide and append until the verdict stands; a refusal too is checked under the lock before it is told."""
-        stream, command_id = case.stream, request.command_id or ids.uuid7()
-        state = case.kept(stream) or await case.load(stream)
+        stream, command_id = execution.stream, request.command_id or ids.uuid7()
+        state = execution.kept(stream) or await execution.load(stream)
         told: datetime | None = None
         for _ in range(ATTEMPTS):
-            decision = case.decide(state, told)
-            append = append_of(case, decision, request, command_id)
+            decision = execution.decide(state, told)
+            append = append_of(execution, decision, request, command_id)
             verdict = await self._batcher.submit(append)
             told = verdict.recorded_at  # when it is decided again, by the clock of the database
             if verdict.verdict == "conflict":
-                state = await case.load(stream)
+                state = await execution.load(stream)
                 if stream != REGISTRY_STREAM:
                     await self._states.load_registry()
             elif verdict.verdict == "checked":
@@ -242,20 +244,22 @@ class Handler:
                     raise decision.refusal
                 return Outcome(state=state, position=verdict.position, now=verdict.recorded_at)
             elif is_own(append, verdict):
-                return self._appended(case, state, append, verdict)
+                return self._appended(execution, state, append, verdict)
             else:
-                return await self._replayed(stream, verdict, case.after, request)
+                return await self._replayed(stream, verdict, execution.after, request)
         raise Contended(ATTEMPTS)
 
-    def _appended(self, case: Case[State], state: State, append: Append, verdict: Verdict) -> Outcome[State]:
+    def _appended(self, execution: Execution[State], state: State, append: Append, verdict: Verdict) -> Outcome[State]:
         """Return what a command came to, and keep what it left."""
         recorded = as_recorded(append, verdict)
-        with parked(case.stream):
-            state = case.after(case.stream, state, [one for one in recorded if one.stream == case.stream])
+        with parked(execution.stream):
+            state = execution.after(
+                execution.stream, state, [one for one in recorded if one.stream == execution.stream]
+            )
         if isinstance(state, Registry):
             self._states.keep_registry(state)
         else:
-            self._states.keep_entity(case.stream, state)
+            self._states.keep_entity(execution.stream, state)
             self._states.keep_claims(recorded)
         return Outcome(state=state, position=verdict.position, now=verdict.recorded_at, event_id=verdict.event_id)
 

@@ -1,7 +1,8 @@
 """The read model made anew from the log, beside COPY of the same rows with the same constraints.
 
 What counts is `cockpit rebuild` from its first phase until the tables are whole and indexed: COPY has nothing to
-compare with, and nothing to switch to. How long it takes in all is told, too.
+compare with, and nothing to switch to. How long it takes in all is told, too. COPY has one connection; the rebuild has
+its turns with one process, which two processors have by themselves, and with two.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from tests.bench.bench import Bench
@@ -22,6 +24,7 @@ from tests.bench.projection import VERSIONS_AN_ENTITY
 from tests.bench.results import Bar, Line
 from tests.bench.stand import Service, clean_environment, leashed
 
+JOBS = {1: "one process", 2: "two processes"}
 BEGINS, IS_WHOLE = "Loading", ("Catching up", "Comparing", "Switching")
 SHARE = Bar(goal=0.65, of="ratio")
 RATE = Bar(goal=60_000, beyond=90_000)
@@ -29,11 +32,14 @@ MEMORY = Bar(goal=150, better="less")
 
 
 class Remade:
-    """One run of `cockpit rebuild`: seconds until the tables were whole, seconds in all, most memory in MiB, events."""
+    """One run of `cockpit rebuild`: seconds until the tables were whole, seconds in all, events.
 
-    def __init__(self, service: Service) -> None:
+    `memory` is the most that one of its processes had, in MiB.
+    """
+
+    def __init__(self, service: Service, jobs: int) -> None:
         running = leashed(
-            [sys.executable, "-m", "cockpit", "rebuild"],
+            [sys.executable, "-m", "cockpit", "rebuild", "--jobs", str(jobs)],
             env=clean_environment(COCKPIT_DATABASE_URL=service.conninfo),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -66,48 +72,59 @@ def measure(bench: Bench) -> None:
     with bench.stand.service("rebuild", fill=made) as service:
         copying = Copying(service.conninfo, bench.stand.folder)
         events = service.head()
-        remade: list[Remade] = []
+        remade: dict[int, list[Remade]] = {jobs: [] for jobs in JOBS}
 
-        def rebuild(_: float) -> float:
-            remade.append(Remade(service))
-            if remade[-1].events != events:
-                raise WrongAnswers(f"{remade[-1].events} events rebuilt of {events}")
-            return events / remade[-1].seconds
+        def rebuild(jobs: int, _: float) -> float:
+            made = Remade(service, jobs)
+            remade[jobs].append(made)
+            if made.events != events:
+                raise WrongAnswers(f"{made.events} events rebuilt of {events}")
+            return events / made.seconds
 
-        samples, faults = bench.rounds({"copy": lambda _: events / copying.seconds(), "rebuild": rebuild})
+        turns = {f"rebuild.{jobs}": partial(rebuild, jobs) for jobs in JOBS}
+        samples, faults = bench.rounds({"copy": lambda _: events / copying.seconds(), **turns})
         if not faults:
             try:
                 check_projected(service)
             except WrongAnswers as error:
-                faults["rebuild"] = str(error)
-    counted, fault = remade[1:], faults.get("rebuild", "")
+                faults = dict.fromkeys(turns, str(error))
     size = f"{events:,} events, {copying.rows:,} rows"
     bench.add(
         Line(key="copy", what=f"COPY of {size}, and the constraints", unit="events/s", samples=samples["copy"]),
-        Line(
-            key="rebuild.share",
-            what=f"rebuild of {size}, until whole and indexed",
-            unit="events/s",
-            samples=samples["rebuild"],
-            against="COPY and constraints",
-            reference=samples["copy"],
-            bar=SHARE,
-            fault=fault,
-        ),
-        Line(key="rebuild", what="the same", unit="events/s", samples=samples["rebuild"], bar=RATE, fault=fault),
-        Line(
-            key="rebuild.total",
-            what="rebuild in all, compared and switched to",
-            unit="s",
-            samples=[one.total for one in counted],
-            fault=fault,
-        ),
-        Line(
-            key="rebuild.memory",
-            what="rebuild, most memory",
-            unit="MiB",
-            samples=[one.memory for one in counted],
-            bar=MEMORY,
-            fault=fault,
-        ),
+    )
+    for jobs, key in zip(JOBS, turns, strict=True):
+        bench.add(*_lines(key, jobs, samples, remade[jobs][1:], faults.get(key, "")))
+
+
+def _lines(
+    key: str, jobs: int, samples: Mapping[str, list[float]], counted: Sequence[Remade], fault: str
+) -> Iterator[Line]:
+    """Yield what is told of the turns with so many processes."""
+    by = JOBS[jobs]
+    yield Line(
+        key=f"{key}.share",
+        what=f"rebuild of the same by {by}, until whole and indexed",
+        unit="events/s",
+        samples=samples[key],
+        against="COPY and constraints",
+        reference=samples["copy"],
+        bar=SHARE,
+        fault=fault,
+    )
+    if jobs == max(JOBS):
+        yield Line(key=key, what=f"by {by}", unit="events/s", samples=samples[key], bar=RATE, fault=fault)
+    yield Line(
+        key=f"{key}.total",
+        what=f"by {by}, in all, compared and switched to",
+        unit="s",
+        samples=[one.total for one in counted],
+        fault=fault,
+    )
+    yield Line(
+        key=f"{key}.memory",
+        what=f"by {by}, the most memory of one",
+        unit="MiB",
+        samples=[one.memory for one in counted],
+        bar=MEMORY,
+        fault=fault,
     )

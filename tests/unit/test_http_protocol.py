@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from cockpit.protocol import Protocol
+from cockpit.http_protocol import Protocol
 
 pytestmark = pytest.mark.anyio
 GET = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"

@@ -33,7 +33,7 @@ class ClaimedMeanwhile(Exception):
     """The key of a new entity was claimed for another one while it was decided."""
 
 
-class Case(Struct, Generic[State], frozen=True):
+class Execution(Struct, Generic[State], frozen=True):
     """One command on one stream, as it is executed.
 
     `kept` is its state where that is at hand, `load` gets it as the log has it now; `after` is what events make of it.
@@ -49,15 +49,15 @@ class Case(Struct, Generic[State], frozen=True):
     is_unheard_of: bool = False
 
 
-def case_of(
+def execution_of(
     states: States,
     clock: Callable[[], datetime],
     entity_uid: UUID | None,
     command: Dated | Cancel,
     decide_events: Callable[[Entity, datetime], Sequence[Event]],
     key: str | None = None,
-) -> Case[Entity]:
-    """Return the case of a command on an entity, and perhaps on a key; without a uid it is a new one."""
+) -> Execution[Entity]:
+    """Return the execution of a command on an entity, and perhaps on a key; without a uid it is a new one."""
     uid = entity_uid or ids.uuid7()
     stream = entity_stream(uid)
     unheard_of = entity.initial(uid) if entity_uid is None else None
@@ -81,7 +81,7 @@ def case_of(
                 raise ClaimedMeanwhile
         return unheard_of or await states.load_entity(stream)
 
-    return Case(
+    return Execution(
         stream,
         lambda stream: states.entity(stream) or unheard_of,
         load,
@@ -92,7 +92,7 @@ def case_of(
     )
 
 
-def append_of(case: Case[State], decision: Decision, request: Request, command_id: UUID) -> Append:
+def append_of(execution: Execution[State], decision: Decision, request: Request, command_id: UUID) -> Append:
     """Return what is handed to the log: events, or none where only what was decided on is to be checked.
 
     A receipt is kept of neither a refusal nor what its own command id tells.
@@ -102,11 +102,11 @@ def append_of(case: Case[State], decision: Decision, request: Request, command_i
         receipt = Receipt(receipt.key, receipt.digest, None, receipt.window)
     return Append(
         command_id=command_id,
-        stream=case.stream,
+        stream=execution.stream,
         expectations=decision.expectations,
         events=[(ids.uuid7(), event) for event in decision.events],
-        effective_at=case.span.effective_at,
-        effective_until=case.span.effective_until,
+        effective_at=execution.span.effective_at,
+        effective_until=execution.span.effective_until,
         context=request.context,
         metadata=request.metadata,
         receipt=receipt,
