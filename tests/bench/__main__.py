@@ -87,7 +87,7 @@ def run(much: Extent, names: list[str], by: str) -> Run:
             seconds=much.seconds,
             lines=bench.lines,
             series=bench.series,
-            **around.told(place, load),
+            **around.told(place, load, bench.paces),
         )
 
 

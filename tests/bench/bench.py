@@ -56,6 +56,15 @@ QUICK = Extent(
 
 
 WARM_SECONDS = 0.5
+PACE_STEPS = 200_000
+
+
+def pace() -> float:
+    """Return how many milliseconds of a processor a fixed loop takes: what differs is what the machine gives."""
+    began, total = time.process_time(), 0
+    for step in range(PACE_STEPS):
+        total += step % 7
+    return (time.process_time() - began) * 1000
 
 
 class Bench:
@@ -65,6 +74,8 @@ class Bench:
         self.stand, self.extent = stand, extent
         self.lines: list[Line] = []
         self.series: list[Series] = []
+        self.paces: list[float] = []
+        """How long the same loop took before each turn: see `pace`."""
         self.lasting_rate: float | None = None
         """How many commands a second the service takes for as long as one likes, once that is known."""
         self._began = time.monotonic()
@@ -101,6 +112,7 @@ class Bench:
             for name, turn in turns.items():
                 if name in faults:
                     continue
+                self.paces.append(pace())
                 try:
                     found = turn(lasting if number else min(lasting, WARM_SECONDS))
                     samples[name] += [found] if number else []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec import convert
 
-from tests.bench import plots, report
+from tests.bench import around, plots, report
 from tests.bench.results import Bar, Line, Run, Series
 from tests.bench.stand import ROOT
 
@@ -33,6 +33,7 @@ def test_its_tiniest_form_finds_something_in_every_measure_it_makes(tmp_path: Pa
         assert all(sample > 0 for sample in line.samples), line
         assert line.what in ran.stdout
     assert found.versions["PostgreSQL"]
+    assert "a fixed loop took" in found.machine["steadiness"]
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,19 @@ def test_pictures_are_drawn_of_what_was_found() -> None:
     drawn = plots.curves(series.title, series.across, series.up, series.curves, logarithmic=True)
     assert len(re.findall("<polyline", drawn)) == 1
     assert len(re.findall("<rect", plots.bars("t", [("a & b", 0.5, 10.0), ("c", 2.0, None)]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("paces", "told"),
+    [
+        ([], "not looked at"),
+        ([15.0] * 12, "a fixed loop took 15.0 to 15.0 ms of a processor"),
+        ([15.0] * 6 + [33.0] * 6, "others were at work"),
+    ],
+)
+def test_a_machine_that_is_not_steady_is_said_to_be(paces: list[float], told: str) -> None:
+    assert told in around.steadiness(paces)
+    assert ("others" in around.steadiness(paces)) == ("others" in told)
 
 
 def test_its_lock_file_holds_names_and_hashes_alone() -> None:
