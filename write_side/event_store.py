@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,8 +15,9 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from db import asking
 from db.arrays import Packed, bytestrings, encoded_texts, instants, integers, intervals, smallints, texts, uuids
+from db.coalescing import Coalescing
 from db.pool import Connection, unavailable
-from shared.core.codec import STREAM, VERSION, LogRow, decode_stream, is_skipping, metadata_bytes, payload_bytes
+from shared.core.codec import VERSION, LogRow, decode_stream, is_skipping, metadata_bytes, payload_bytes
 from shared.core.errors import CannotFold, Unavailable
 from shared.core.events import Recorded, Until, uid_of
 from shared.core.upcasters import SCHEMA_VERSIONS
@@ -30,6 +31,8 @@ RESEND_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 CLOCK_IS_BEHIND = "CK001"
 
+Part = tuple[str, int, int]
+"""A stream, the version after which its events are wanted, and the one up to which."""
 Head = tuple[UUID, int]
 """The id and the version of a stream's last event."""
 
@@ -44,6 +47,7 @@ class EventStore:
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
+        self._together = Coalescing(self._load)
 
     async def load(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[Recorded]:
         """Return the events of a stream with `after` < version <= `up_to`.
@@ -58,7 +62,7 @@ class EventStore:
 
     async def rows(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[LogRow]:
         """Return the same as the log has it, and whatever is skipped later on. Raises Unavailable."""
-        return await self._ask("write/load_stream", {"stream": stream, "after": after, "up_to": up_to})
+        return await self._together(None, (stream, after, up_to))
 
     async def rows_around(self, position: int) -> list[LogRow]:
         """Return the whole stream that has a position, none where the log ends before it. Raises Unavailable."""
@@ -70,13 +74,19 @@ class EventStore:
 
     async def load_many(self, streams: Sequence[str]) -> dict[str, list[Recorded]]:
         """Return all events of some streams, but for streams that cannot be read. Raises Unavailable."""
-        rows = await self._ask("write/load_streams", {"streams": texts(streams)})
-        found: dict[str, list[Recorded]] = {stream: [] for stream in streams}
-        for stream, of_stream in groupby(rows, key=itemgetter(STREAM)):
-            try:
-                found[stream] = list(decode_stream(list(of_stream)))
-            except CannotFold:  # whoever needs this one is told so when it is loaded
-                del found[stream]
+        found: dict[str, list[Recorded]] = {}
+        for stream, rows in zip(streams, await self._load(None, [(one, 0, LATEST) for one in streams]), strict=True):
+            with suppress(CannotFold):  # whoever needs this one is told so when it is loaded
+                found[stream] = list(decode_stream(rows))
+        return found
+
+    async def _load(self, _: None, parts: Sequence[Part]) -> list[list[LogRow]]:
+        """Return the rows of each part, in their order. Raises Unavailable."""
+        streams, afters, up_tos = zip(*parts, strict=True)
+        asked = {"streams": texts(streams), "afters": integers(afters), "up_tos": integers(up_tos)}
+        found: list[list[LogRow]] = [[] for _ in parts]
+        for row in await self._ask("write/load_streams", asked):
+            found[row[-1] - 1].append(row[:-1])
         return found
 
     async def read_heads(self, streams: Sequence[str]) -> tuple[tuple[int, datetime] | None, dict[str, Head]]:

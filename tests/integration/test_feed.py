@@ -28,7 +28,7 @@ from shared.core.events import (
 )
 from tests.appending import Append, append
 from tests.integration.projecting import JOHN, Histories, add, come_true, execute, fetch, fold_all, revised, run, uid
-from tests.integration.test_feed_plans import FILL, LONG
+from tests.integration.test_log_plans import FILL, LONG
 
 EVERYTHING = Selection()
 BEGINNING, END = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)

@@ -14,12 +14,15 @@ from psycopg.rows import Row
 from cockpit.services import Writers
 from db import asking
 from db.asking import ask
-from db.pool import Connection
+from db.pool import Connection, make_pool
 from db.queries import statement
+from shared.core.codec import STREAM, VERSION
 from shared.core.events import EntityRegistered, EntityRevised
 from tests.appending import Append, append
 from tests.integration.test_ingest import REQUEST, ann, events, execute, fetch, verdicts, with_writers
+from write_side.appends import LATEST
 from write_side.entity import Register, Revise
+from write_side.event_store import EventStore
 from write_side.external_key import ExternalKey
 from write_side.upsert import Upsert
 
@@ -69,6 +72,44 @@ def test_commands_that_come_while_one_is_under_way_share_the_next_transaction(da
     assert len(events(database)) == 64
     ((transactions,),) = fetch(database, TRANSACTIONS)
     assert transactions <= 2
+
+
+def test_commands_on_what_is_not_at_hand_look_it_up_together(database: str, asked: list[str]) -> None:
+    uids = [uuid4() for _ in range(64)]
+
+    async def register(writing: Writers) -> None:
+        await execute(writing.handler, [ann("Ann", None, uid) for uid in uids], named=False)
+
+    async def revise(writing: Writers) -> None:
+        asked.clear()
+        commands = [writing.handler.entity(uid, Revise(display_name="Bo"), REQUEST) for uid in uids]
+        assert {outcome.state.version for outcome in await asyncio.gather(*commands)} == {2}
+        assert asked.count(LOAD) <= 4  # the types, and at most two rounds that are under way at a time
+        assert len(asked) <= 8
+
+    with_writers(database, register)
+    with_writers(database, revise)
+    assert fetch(database, "SELECT count(*) FROM log.event WHERE version = 2 AND stream <> 'registry'") == [(64,)]
+
+
+def test_what_is_looked_up_together_is_each_one_s_own(database: str) -> None:
+    uids = [uuid4() for _ in range(3)]
+    streams = [f"entity:{uid}" for uid in uids]
+
+    async def work(writing: Writers) -> None:
+        for uid, times in zip(uids, (1, 2, 3), strict=True):
+            await execute(writing.handler, [ann(f"{time}", None, uid) for time in range(times)], named=False)
+        async with make_pool(database, 2) as pool:
+            store = EventStore(pool)
+            asked = [(stream, after, up_to) for stream in streams for after in (0, 1) for up_to in (1, 2, LATEST)]
+            asked += [("entity:nobody", 0, LATEST)]
+            for part, rows in zip(asked, await asyncio.gather(*(store.rows(*part) for part in asked)), strict=True):
+                stream, after, up_to = part
+                there = range(1, streams.index(stream) + 2) if stream in streams else ()
+                assert [row[VERSION] for row in rows] == [n for n in there if after < n <= up_to]
+                assert {row[STREAM] for row in rows} <= {stream}
+
+    with_writers(database, work)
 
 
 def test_a_chunk_of_rows_is_looked_up_and_appended_in_one_go(database: str, asked: list[str]) -> None:

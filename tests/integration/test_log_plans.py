@@ -1,4 +1,4 @@
-"""What the feed asks costs what it answers: a window of the log, the events of one entity, what came true."""
+"""What is asked of the log costs what it answers: a window, one entity, what came true, parts of streams."""
 
 from __future__ import annotations
 
@@ -90,6 +90,16 @@ def test_a_page_of_one_entity_finds_its_place_by_halving(
     params |= {"bytes": PAGE_BYTES}
     top = explain(log, "read/list_stream_events", params)
     assert looked_at(top) <= (WINDOW if types else 10) + 25
+    assert "'event_stream_version'" in str(top)
+    assert "Seq Scan" not in str(top)
+
+
+@pytest.mark.parametrize("after", [0, 14_000, EVENTS // 2])
+def test_parts_of_streams_are_found_without_what_comes_before_them(log: psycopg.Connection[Any], after: int) -> None:
+    streams = [LONG, *[f"entity:{UUID(int=n)}" for n in range(2, 40)]]
+    params = {"streams": streams, "afters": [after] * len(streams), "up_tos": [after + 10] * len(streams)}
+    top = explain(log, "write/load_streams", params)
+    assert looked_at(top) <= max(0, EVENTS // 2 - after) + 1
     assert "'event_stream_version'" in str(top)
     assert "Seq Scan" not in str(top)
 
