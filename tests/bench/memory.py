@@ -25,10 +25,10 @@ PARTS = {"api": "API worker", "project": "projector"}
 Curve = list[tuple[float, float]]
 
 
-def resident(pid: int) -> float:
-    """Return how much memory a process has, in MiB."""
-    found = [line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line[:6] == "VmRSS:"]
-    return int(found[0]) / 1024
+def resident(pid: int, field: str = "VmRSS") -> float:
+    """Return how much memory a process has, in MiB; the most that it ever had is `VmHWM`. Linux alone tells it."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(f"{field}:"))) / 1024
 
 
 def growth(curve: Curve) -> float:
