@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 RESEND_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 CLOCK_IS_BEHIND = "CK001"
+TOGETHER = 25
+"""How many streams are looked up in one go: all that their events say is in memory until they are folded."""
 
 Part = tuple[str, int, int]
 """A stream, the version after which its events are wanted, and the one up to which."""
@@ -47,7 +49,7 @@ class EventStore:
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
-        self._together = Coalescing(self._load)
+        self._together = Coalescing(self._load, most_keys=TOGETHER)
 
     async def load(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[Recorded]:
         """Return the events of a stream with `after` < version <= `up_to`.
