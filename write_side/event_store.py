@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RESEND_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 CLOCK_IS_BEHIND = "CK001"
-TOGETHER = 25
+MOST_STREAMS = 25
 """How many streams are looked up in one go: all that their events say is in memory until they are folded."""
 
 Part = tuple[str, int, int]
@@ -49,7 +49,7 @@ class EventStore:
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
-        self._together = Coalescing(self._load, most_keys=TOGETHER)
+        self._together = Coalescing(self._load, most_keys=MOST_STREAMS)
 
     async def load(self, stream: str, after: int = 0, up_to: int = LATEST) -> list[Recorded]:
         """Return the events of a stream with `after` < version <= `up_to`.

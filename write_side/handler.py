@@ -133,9 +133,8 @@ class Handler:
                 key = command.key.stream if command.key else None
                 if key is None or self._states.holder(key) is not None:
                     execution = self._upsert(command, key)
-                    state = (not execution.is_unheard_of and self._states.noted(execution.stream)) or execution.kept(
-                        execution.stream
-                    )
+                    stream = execution.stream
+                    state = (not execution.is_unheard_of and self._states.noted(stream)) or execution.kept(stream)
                     if state is not None:
                         decision = execution.decide(state, None)
                         append = append_of(execution, decision, request, request.command_id or ids.uuid7())
@@ -251,15 +250,13 @@ class Handler:
 
     def _appended(self, execution: Execution[State], state: State, append: Append, verdict: Verdict) -> Outcome[State]:
         """Return what a command came to, and keep what it left."""
-        recorded = as_recorded(append, verdict)
-        with parked(execution.stream):
-            state = execution.after(
-                execution.stream, state, [one for one in recorded if one.stream == execution.stream]
-            )
+        stream, recorded = execution.stream, as_recorded(append, verdict)
+        with parked(stream):
+            state = execution.after(stream, state, [one for one in recorded if one.stream == stream])
         if isinstance(state, Registry):
             self._states.keep_registry(state)
         else:
-            self._states.keep_entity(execution.stream, state)
+            self._states.keep_entity(stream, state)
             self._states.keep_claims(recorded)
         return Outcome(state=state, position=verdict.position, now=verdict.recorded_at, event_id=verdict.event_id)
 

@@ -22,7 +22,7 @@ from tests.appending import Append, append
 from tests.integration.test_ingest import REQUEST, ann, events, execute, fetch, verdicts, with_writers
 from write_side.appends import LATEST
 from write_side.entity import Register, Revise
-from write_side.event_store import TOGETHER, EventStore
+from write_side.event_store import MOST_STREAMS, EventStore
 from write_side.external_key import ExternalKey
 from write_side.upsert import Upsert
 
@@ -84,7 +84,9 @@ def test_commands_on_what_is_not_at_hand_look_it_up_together(database: str, aske
         asked.clear()
         commands = [writing.handler.entity(uid, Revise(display_name="Bo"), REQUEST) for uid in uids]
         assert {outcome.state.version for outcome in await asyncio.gather(*commands)} == {2}
-        assert asked.count(LOAD) <= 1 + 64 // TOGETHER + 2  # the types, full rounds, and two that were begun with fewer
+        assert (
+            asked.count(LOAD) <= 1 + 64 // MOST_STREAMS + 2
+        )  # the types, full rounds, and two that were begun with fewer
         assert len(asked) <= 10
 
     with_writers(database, register)
