@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from write_side.event_store import EventStore
 
-KEPT_CHANGE_POINTS = 60_000
-"""How much of the entities last written is kept folded, about 550 bytes each: 30 MB of what an API worker may take."""
+KEPT_CHANGE_POINTS = 80_000
+"""How much of the entities last written is kept folded, about 430 bytes each: 35 MB of what an API worker may take."""
 
 KEPT_KEYS = 20_000
 """How many keys are kept, about 500 bytes each."""
