@@ -25,7 +25,7 @@ from shared.core.turn import Rows
 if TYPE_CHECKING:
     from db.pool import Connection
 
-KEPT = 10_000
+KEPT = 6_500
 """How many entities are kept in memory, some 3.5 kB each; a batch that has more is kept whole, until the next one."""
 KEPT_VERSIONS = 64
 """An entity with more versions is kept with its open rows alone: memory does not follow the history of one."""
