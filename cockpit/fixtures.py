@@ -10,7 +10,7 @@ from uuid import UUID
 
 from msgspec import UNSET, Struct
 
-from shared.core.errors import AlreadyRegistered
+from shared.core.errors import AlreadyRegistered, CockpitError
 from shared.core.events import Kind, Metadata
 from write_side.entity import Register, Revise
 from write_side.handler import Handler, Request
@@ -145,9 +145,21 @@ SAMPLES: Sequence[Sample] = (
 )
 
 
+class NotForSamples(CockpitError):
+    """This database has users of its own: sample data, with its well-known passwords, is not for it."""
+
+
+async def has_own_users(accounts: Accounts) -> bool:
+    """Say whether there are users, and none of them is of the sample data, which would let anybody in."""
+    users = {user.username for user in await accounts.list_users()}
+    return bool(users) and users.isdisjoint(USERS)
+
+
 async def load_once(handler: Handler, accounts: Accounts) -> int:
-    """Load the sample data into a log that is empty; return how many events that appended."""
-    return 0 if await handler.knows_types() else await load(handler, accounts)
+    """Load the sample data into a log that is empty, unless it has users of its own; return how many events it made."""
+    if await handler.knows_types() or await has_own_users(accounts):
+        return 0
+    return await load(handler, accounts)
 
 
 async def load(handler: Handler, accounts: Accounts) -> int:

@@ -7,7 +7,7 @@ import asyncio
 import typer
 from rich.console import Console
 
-from cockpit.fixtures import load
+from cockpit.fixtures import NotForSamples, has_own_users, load
 from cockpit.services import writers
 from db.connect import database, prepare
 from shared.settings import Settings
@@ -18,7 +18,7 @@ out = Console()
 
 
 def fixtures() -> None:
-    """Load the sample data; what is there already is left as it is. Refused in production."""
+    """Load the sample data; what is there stays as it is. Refused in production and beside users of your own."""
     settings = Settings()
     if settings.environment == "production":
         console.print(REFUSED, style="red", highlight=False, soft_wrap=True, markup=False)
@@ -26,6 +26,8 @@ def fixtures() -> None:
 
     async def load_into(conninfo: str) -> int:
         async with writers(prepare(conninfo, settings), settings) as writing:
+            if await has_own_users(writing.accounts):
+                raise NotForSamples
             return await load(writing.handler, writing.accounts)
 
     with database(settings) as found:

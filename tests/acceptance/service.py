@@ -31,12 +31,15 @@ def environment(conninfo: str, settings: Mapping[str, str]) -> dict[str, str]:
     return {**own, **ours, **settings}
 
 
-def command(folder: Path, conninfo: str, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+def command(
+    folder: Path, conninfo: str, *words: str, typed: str = "", **settings: str
+) -> subprocess.CompletedProcess[str]:
     """Run `cockpit …` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "cockpit", *words],
         cwd=folder,
         env=environment(conninfo, settings),
+        input=typed,
         capture_output=True,
         text=True,
         timeout=START_SECONDS,

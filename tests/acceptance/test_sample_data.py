@@ -1,4 +1,4 @@
-"""The contract's sample data: every row of its table at its dates; twice adds nothing; not in production."""
+"""The contract's sample data: every row of its table at its dates; twice adds nothing; not where others work."""
 
 from __future__ import annotations
 
@@ -104,3 +104,13 @@ def test_it_is_refused_in_production_and_reads_need_a_token_there(start: Start) 
     assert "production" in refused.stderr
     login = service.ask("POST", "auth/token", json={"username": "user_1", "password": "1234"})
     problem(login, 400, field="non_field_errors")
+
+
+def test_it_is_refused_beside_users_of_ones_own_wherever_the_command_runs(start: Start) -> None:
+    service = start(COCKPIT_ENVIRONMENT="production")
+    boss = ("user", "create", "boss", "--admin", "--password-stdin")
+    assert command(service.folder, service.conninfo, *boss, typed="a long password\n").returncode == 0
+    refused = command(service.folder, service.conninfo, "fixtures")
+    assert (refused.returncode, service.head()) == (1, 0)
+    assert "users of its own" in refused.stderr
+    problem(service.ask("POST", "auth/token", json={"username": "user_2", "password": "1234"}), 400)
