@@ -37,7 +37,7 @@ def create_user(
     ctx: typer.Context,
     username: str,
     *,
-    admin: Annotated[bool, typer.Option("--admin", help="May change types and erase, too.")] = False,
+    admin: Annotated[bool, typer.Option("--admin", help="May change types, rebuild, skip parked events.")] = False,
     password_stdin: FromStdin = False,
 ) -> None:
     """Add a user; asks for the password, twice."""
