@@ -71,7 +71,7 @@ def _first_difference(changed: Sequence[Change]) -> tuple[Row | None, Row | None
         return (None, change.row) if isinstance(change, Opened) else (change.row, None)
     if len(changed) == 2 and isinstance(change, Closed) and isinstance(changed[1], Opened):  # noqa: PLR2004
         row, opened = change.row, changed[1].row
-        if row.valid_to == opened.valid_from and row.content != opened.content:
+        if row.valid_to == opened.valid_from and row.hashdiff != opened.hashdiff:
             return row, opened
     return _first_unequal(changed)
 
@@ -87,7 +87,7 @@ def _first_unequal(changed: Sequence[Change]) -> tuple[Row | None, Row | None]:
     ends = (row.valid_to for row in (*before, *after) if row.valid_to is not None)
     for instant in sorted({*(row.valid_from for row in (*before, *after)), *ends}):
         old, new = _valid_at(before, instant), _valid_at(after, instant)
-        if (old and old.content) != (new and new.content):
+        if (old and old.hashdiff) != (new and new.hashdiff):
             return old, new
     raise AssertionError("rows that changed say what they said before")
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from heapq import heappop, heappush
-from sys import intern
 from typing import TYPE_CHECKING, assert_never
 from uuid import UUID
 
@@ -85,7 +84,7 @@ def assertions(event: EntityEvent) -> dict[str, Value]:
     if event.entity_type is not UNSET:
         asserted[ENTITY_TYPE] = event.entity_type
     for code, value in event.details.items():
-        asserted[intern(DETAILS + code)] = value  # one string for all entities
+        asserted[DETAILS + code] = value
     return asserted
 
 

@@ -7,11 +7,6 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from shared.core.hashdiff import detail_hash, entity_hash
-
-Content = tuple[str, str]
-"""What a row says: name and type, or detail type and value."""
-
 
 class Version(Struct, frozen=True, kw_only=True, gc=False):
     """What every version row has: one stretch of valid time, [valid_from, valid_to), open while valid_to is None.
@@ -23,6 +18,7 @@ class Version(Struct, frozen=True, kw_only=True, gc=False):
 
     id: int
     entity_uid: UUID
+    hashdiff: str
     valid_from: datetime
     valid_to: datetime | None = None
     asserted_to: datetime | None
@@ -43,32 +39,12 @@ class EntityVersion(Version, frozen=True, kw_only=True):
     display_name: str
     entity_type: str
 
-    @property
-    def content(self) -> Content:
-        """What the row says."""
-        return self.display_name, self.entity_type
-
-    @property
-    def hashdiff(self) -> str:
-        """The fingerprint of what the row says."""
-        return entity_hash(*self.content)
-
 
 class DetailVersion(Version, frozen=True, kw_only=True):
     """One row of `entity_detail_version`: one detail of an entity."""
 
     detail_type: str
     detail_value: str
-
-    @property
-    def content(self) -> Content:
-        """What the row says."""
-        return self.detail_type, self.detail_value
-
-    @property
-    def hashdiff(self) -> str:
-        """The fingerprint of what the row says."""
-        return detail_hash(*self.content)
 
 
 Row = EntityVersion | DetailVersion

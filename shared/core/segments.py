@@ -10,13 +10,15 @@ from datetime import datetime
 from typing import NamedTuple
 
 from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS, Assertion, Piece, Value, pieces
-from shared.core.rows import Content
 
 ENTITY = "entity"
 """The group of existence, name and type; that of a detail is named as its field."""
 
 Fields = Mapping[str, tuple[Assertion, ...]]
 """The assertions of each field that are not cancelled, in the order of their positions."""
+
+Content = tuple[str, str]
+"""What a row says: name and type, or detail type and value."""
 
 
 class Segment(NamedTuple):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from sys import intern
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -15,8 +14,9 @@ from msgspec.structs import replace
 
 from shared.core.assertions import DETAILS, DISPLAY_NAME, ENTITY_TYPE, EXISTS, Assertion, Value
 from shared.core.errors import CannotFold, NotForward
-from shared.core.rows import Closed, Content, DetailVersion, EntityVersion, Opened, Reasserted, Row, Superseded
-from shared.core.segments import ENTITY, Fields, asserted_to, segments
+from shared.core.hashdiff import detail_hash, entity_hash
+from shared.core.rows import Closed, DetailVersion, EntityVersion, Opened, Reasserted, Row, Superseded
+from shared.core.segments import ENTITY, Content, Fields, asserted_to, segments
 
 if TYPE_CHECKING:
     from shared.core.events import Recorded
@@ -70,7 +70,7 @@ class Turn:
         """Return what an open row becomes: the same, asserted again, or closed, and perhaps another after it."""
         at = self.recorded.effective_at
         content = self._next_content(group, row)
-        if content == row.content:
+        if content == content_of(row):
             return (self._reassert(row, at),)
         closed = self._close(row, at)
         return (closed,) if content is None else (closed, self._open(group, at, None, content, at))
@@ -96,7 +96,7 @@ class Turn:
         rows: dict[datetime, Row] = {}
         for row in known:
             segment = wanted.get(row.valid_from)
-            if segment is not None and segment.content == row.content:
+            if segment is not None and segment.content == content_of(row):
                 if segment.end == row.valid_to:
                     rows[row.valid_from] = self._reassert(row, last_asserted) if segment.end is None else row
                     continue
@@ -135,7 +135,8 @@ class Turn:
                 id=position * ROWS_PER_EVENT + self._made,
                 entity_uid=self.entity_uid,
                 display_name=first,
-                entity_type=intern(second),
+                entity_type=second,
+                hashdiff=entity_hash(first, second),
                 valid_from=start,
                 valid_to=end,
                 asserted_to=last_asserted if end is None else None,
@@ -143,14 +144,15 @@ class Turn:
                 valid_to_known_position=None if end is None else position,
                 created_at=recorded_at,
                 updated_at=recorded_at,
-                actor=intern(self.recorded.metadata.actor),
+                actor=self.recorded.metadata.actor,
             )
         else:
             row = DetailVersion(
                 id=position * ROWS_PER_EVENT + self._made,
                 entity_uid=self.entity_uid,
-                detail_type=intern(first),
+                detail_type=first,
                 detail_value=second,
+                hashdiff=detail_hash(first, second),
                 valid_from=start,
                 valid_to=end,
                 asserted_to=last_asserted if end is None else None,
@@ -158,8 +160,15 @@ class Turn:
                 valid_to_known_position=None if end is None else position,
                 created_at=recorded_at,
                 updated_at=recorded_at,
-                actor=intern(self.recorded.metadata.actor),
+                actor=self.recorded.metadata.actor,
             )
         self._made += 1
         self.changes.append(Opened(row))
         return row
+
+
+def content_of(row: Row) -> Content:
+    """Return what a row says, as segments have it."""
+    if isinstance(row, EntityVersion):
+        return row.display_name, row.entity_type
+    return row.detail_type, row.detail_value

@@ -133,7 +133,7 @@ class Projected:
             self.connection.execute(
                 sql.SQL("DELETE FROM {} WHERE id = %s").format(sql.Identifier("read_model", table)), (row.id,)
             )
-        values = {field: getattr(row, field) for field in (*row.__struct_fields__, "hashdiff")}
+        values = {field: getattr(row, field) for field in row.__struct_fields__}
         if isinstance(row, EntityVersion):
             values["search_name"] = row.display_name.casefold()
         if isinstance(change, Superseded):
