@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Container, Mapping, Sequence
 from itertools import islice
+from sys import getsizeof
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -19,14 +20,16 @@ from shared.core.errors import CannotFold
 from shared.core.events import EntityRegistered, EntityRevised, Recorded, entity_stream, uid_of
 from shared.core.rows import DetailVersion, EntityVersion, Row
 from shared.core.segments import ENTITY
-from shared.core.timeline import Timeline, recall
+from shared.core.timeline import ROW_BYTES, Timeline, recall
 from shared.core.turn import Rows
 
 if TYPE_CHECKING:
     from db.pool import Connection
 
-KEPT = 6_500
-"""How many entities are kept in memory, some 3.5 kB each; a batch that has more is kept whole, until the next one."""
+KEPT_BYTES = 24 * 2**20
+"""About how much memory the entities take that are kept; a batch that has more is kept whole, until the next one."""
+ENTITY_BYTES = 1000
+"""About what is kept of an entity besides its assertions and rows."""
 KEPT_VERSIONS = 64
 """An entity with more versions is kept with its open rows alone: memory does not follow the history of one."""
 
@@ -39,6 +42,8 @@ class Memory:
 
     def __init__(self) -> None:
         self._known: dict[UUID, Timeline] = {}
+        self._weights: dict[UUID, int] = {}
+        self._weight = 0
 
     def get(self, uid: UUID) -> Timeline | None:
         """Return an entity; where its `fields` are None, with the open rows of some of its groups alone."""
@@ -47,14 +52,24 @@ class Memory:
     def keep(self, timelines: Mapping[UUID, Timeline]) -> None:
         """Keep all of these, and of those before them the last."""
         for uid, timeline in timelines.items():
-            self._known.pop(uid, None)
-            self._known[uid] = _what_is_open(timeline) if timeline.version > KEPT_VERSIONS else timeline
-        for uid in list(islice(self._known, max(0, len(self._known) - max(KEPT, len(timelines))))):
-            del self._known[uid]
+            self._forget(uid)
+            kept = self._known[uid] = _what_is_open(timeline) if timeline.version > KEPT_VERSIONS else timeline
+            weight = self._weights[uid] = _weight(kept)
+            self._weight += weight
+        for uid in list(islice(self._known, len(self._known) - len(timelines))):
+            if self._weight <= KEPT_BYTES:
+                break
+            self._forget(uid)
+
+    def _forget(self, uid: UUID) -> None:
+        if self._known.pop(uid, None) is not None:
+            self._weight -= self._weights.pop(uid)
 
     def clear(self) -> None:
         """Forget everything."""
         self._known.clear()
+        self._weights.clear()
+        self._weight = 0
 
 
 class Known:
@@ -192,6 +207,15 @@ def _by_group(entities: Asked, details: Asked) -> dict[UUID, dict[str, Rows]]:
 def _what_is_open(timeline: Timeline) -> Timeline:
     """Return the last row of each group of an entity alone: that does not grow with its history."""
     return replace(timeline, fields=None, rows={group: rows[-1:] for group, rows in timeline.rows.items()})
+
+
+def _weight(timeline: Timeline) -> int:
+    """Return about how many bytes an entity takes; of one with its open rows alone, these do."""
+    if timeline.fields is not None:
+        return ENTITY_BYTES + timeline.size
+    rows = [row for rows in timeline.rows.values() for row in rows]
+    texts = [row.display_name if isinstance(row, EntityVersion) else row.detail_value for row in rows]
+    return ENTITY_BYTES + sum([ROW_BYTES + getsizeof(text) for text in texts])
 
 
 def _is_new(batch: Sequence[Recorded]) -> bool:

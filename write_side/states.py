@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import reduce
+from sys import getsizeof
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
     from write_side.event_store import EventStore
 
-KEPT_CHANGE_POINTS = 80_000
-"""How much of the entities last written is kept folded, about 430 bytes each: 35 MB of what an API worker may take."""
+KEPT_BYTES = 35 * 2**20
+"""About how much memory the entities take that are kept: those that were written last."""
+ENTITY_BYTES, EVENT_BYTES = 1000, 800
+"""About what is kept of an entity besides its assertions and rows, and of an event that is not folded yet."""
 
 KEPT_KEYS = 20_000
 """How many keys are kept, about 500 bytes each."""
@@ -42,7 +45,7 @@ State = TypeVar("State", Entity, Registry)
 
 
 class Kept(Struct, frozen=True, gc=False):
-    """An entity that is kept, what came since it was folded, and what both weigh, in change points."""
+    """An entity that is kept, what came since it was folded, and about how many bytes both take."""
 
     state: Entity
     unfolded: Sequence[Recorded]
@@ -56,7 +59,7 @@ class States:
         self._store = store
         self.registry = Registry()
         self._entities: OrderedDict[str, Kept] = OrderedDict()
-        self._kept_points = 0
+        self._kept_bytes = 0
         self._holders: OrderedDict[str, Holder] = OrderedDict()
 
     def entity(self, stream: str) -> Entity | None:
@@ -167,14 +170,14 @@ class States:
     def _keep(self, stream: str, state: Entity, unfolded: Sequence[Recorded]) -> None:
         self._forget(stream)
         kept = self._entities[stream] = Kept(state, unfolded, _weight(state, unfolded))
-        self._kept_points += kept.weight
-        while self._kept_points > KEPT_CHANGE_POINTS and len(self._entities) > 1:
-            self._kept_points -= self._entities.popitem(last=False)[1].weight
+        self._kept_bytes += kept.weight
+        while self._kept_bytes > KEPT_BYTES and len(self._entities) > 1:
+            self._kept_bytes -= self._entities.popitem(last=False)[1].weight
 
     def _forget(self, stream: str) -> None:
         forgotten = self._entities.pop(stream, None)
         if forgotten is not None:
-            self._kept_points -= forgotten.weight
+            self._kept_bytes -= forgotten.weight
 
     def keep_claims(self, events: Iterable[Recorded]) -> None:
         """Keep the holders of the keys that events claim."""
@@ -190,10 +193,9 @@ class States:
 
 
 def _weight(state: Entity, unfolded: Sequence[Recorded]) -> int:
-    if not unfolded:
-        return 1 + state.change_points
-    details = sum([len(getattr(recorded.event, "details", ())) for recorded in unfolded])
-    return 1 + state.change_points + 3 * len(unfolded) + details
+    details = [detail for recorded in unfolded for detail in getattr(recorded.event, "details", {}).items()]
+    texts = sum([getsizeof(code) + getsizeof(value) for code, value in details])
+    return ENTITY_BYTES + state.size + EVENT_BYTES * len(unfolded) + texts
 
 
 def _holder_after(events: Sequence[Recorded]) -> Holder:

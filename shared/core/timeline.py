@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from sys import getsizeof
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -27,13 +28,18 @@ NO_DETAILS = frozenset((*columns(ENTITY), ENTITY))
 """The fields, and the group, that are of the entity itself."""
 
 
+ASSERTION_BYTES, ROW_BYTES = 180, 480
+"""About what an assertion and a row take in memory, without their texts, which they share."""
+
+
 class Timeline(Struct, frozen=True, kw_only=True, gc=False):
     """One entity as far as it has been folded.
 
     `fields` is None where only the open rows are at hand, which suffice for a revision later than all that they say.
     `rows` are those known now, by group, in the order of valid time. `change_points` counts the instants that were
     asserted, `schedule` lists those that were still to come when the last event was recorded. `registered_at` is the
-    start of its first existence, None where it has none.
+    start of its first existence, None where it has none. `size` is about how many bytes it takes in memory, at most:
+    what was superseded still counts.
     """
 
     entity_uid: UUID
@@ -48,6 +54,7 @@ class Timeline(Struct, frozen=True, kw_only=True, gc=False):
     cancelled: frozenset[UUID] = frozenset()
     fields: Fields | None = {}
     rows: Mapping[str, Rows] = {}
+    size: int = 0
 
     def due(self, now: datetime) -> int:
         """Return how many change points have come by now: with the last event, what an ETag is made of."""
@@ -78,7 +85,7 @@ def fold(timeline: Timeline, recorded: Recorded) -> tuple[Timeline, list[Change]
     turn = Turn(timeline.entity_uid, recorded, asserted, noted.fields)
     for group in _touched(timeline, recorded.event, asserted):
         rows[group] = turn(group, rows.get(group, ()))
-    return noted, turn.changes
+    return replace(noted, size=noted.size + ROW_BYTES * turn.made), turn.changes
 
 
 def recall(entity_uid: UUID, events: Iterable[Recorded], rows: Mapping[str, Rows]) -> Timeline:
@@ -86,7 +93,7 @@ def recall(entity_uid: UUID, events: Iterable[Recorded], rows: Mapping[str, Rows
     timeline = Timeline(entity_uid=entity_uid)
     for recorded in events:
         timeline = note(timeline, recorded)
-    return replace(timeline, rows=rows)
+    return replace(timeline, rows=rows, size=timeline.size + ROW_BYTES * sum(map(len, rows.values())))
 
 
 def note(timeline: Timeline, recorded: Recorded) -> Timeline:
@@ -130,6 +137,7 @@ def _noted(
         cancelled=cancelled,
         fields=fields,
         rows=rows,
+        size=timeline.size + sum([ASSERTION_BYTES + getsizeof(said.value) for said in asserted.values()]),
     )
 
 

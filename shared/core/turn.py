@@ -30,7 +30,10 @@ Rows = tuple[Row, ...]
 
 
 class Turn:
-    """Takes the groups that one event touches from what they were to what they are, and keeps what that changed."""
+    """Takes the groups that one event touches from what they were to what they are, and keeps what that changed.
+
+    `made` counts the rows that open.
+    """
 
     def __init__(
         self, entity_uid: UUID, recorded: Recorded, asserted: Mapping[str, Assertion], fields: Fields | None
@@ -43,7 +46,7 @@ class Turn:
         self._asserted = asserted
         self._fields = fields
         self._end = until if isinstance(until, datetime) else None
-        self._made = 0
+        self.made = 0
 
     def __call__(self, group: str, known: Rows) -> Rows:
         """Return the group's rows from now on. An event later than all that is asserted needs the open row alone."""
@@ -127,12 +130,12 @@ class Turn:
     ) -> Row:
         position, recorded_at = self.recorded.position, self.recorded.recorded_at
         first, second = content
-        if self._made == ROWS_PER_EVENT:
+        if self.made == ROWS_PER_EVENT:
             raise CannotFold(position, f"it would make over {ROWS_PER_EVENT} rows")
         row: Row
         if group == ENTITY:
             row = EntityVersion(
-                id=position * ROWS_PER_EVENT + self._made,
+                id=position * ROWS_PER_EVENT + self.made,
                 entity_uid=self.entity_uid,
                 display_name=first,
                 entity_type=second,
@@ -148,7 +151,7 @@ class Turn:
             )
         else:
             row = DetailVersion(
-                id=position * ROWS_PER_EVENT + self._made,
+                id=position * ROWS_PER_EVENT + self.made,
                 entity_uid=self.entity_uid,
                 detail_type=first,
                 detail_value=second,
@@ -162,7 +165,7 @@ class Turn:
                 updated_at=recorded_at,
                 actor=self.recorded.metadata.actor,
             )
-        self._made += 1
+        self.made += 1
         self.changes.append(Opened(row))
         return row
 

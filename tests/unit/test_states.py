@@ -89,20 +89,35 @@ def test_what_is_looked_for_ahead_is_found_without_a_walk_through_what_is_kept()
 
 
 def test_what_is_kept_weighs_what_its_entities_do_however_they_came(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(states, "KEPT_CHANGE_POINTS", 100)
+    monkeypatch.setattr(states, "KEPT_BYTES", 40_000)
     kept = States(Log(*(said for n in range(1, 6) for said in history(UUID(int=n), 2 * n))))
 
     for n in range(1, 6):  # the last one has more events than are kept unfolded
         asyncio.run(kept.load_ahead([UUID(int=n)], []))
-        assert kept._kept_points == weighed(kept)
+        assert kept._kept_bytes == weighed(kept)
     assert kept.entity(entity_stream(UUID(int=4))) is not None  # folded now
-    assert kept._kept_points == weighed(kept)
+    assert kept._kept_bytes == weighed(kept)
 
     new = UUID(int=9)
     state = entity.initial(new)
     for recorded in history(new, 2 * FEW_EVENTS):
         kept.keep_appended(entity_stream(new), state, [recorded])
         state = entity.evolve(state, recorded)
-        assert kept._kept_points == weighed(kept) <= 100
+        assert kept._kept_bytes == weighed(kept) <= 40_000
     assert kept.entity(entity_stream(new)) == state
     assert kept.entity(entity_stream(UUID(int=1))) is None  # the oldest was forgotten
+
+
+def test_long_values_weigh_what_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states, "KEPT_BYTES", 1_000_000)
+    kept = States(Log())
+    for n in range(1, 31):
+        stream = entity_stream(UUID(int=n))
+        registered = event(stream, 1, EntityRegistered("Jo", "PERSON", {"NOTE": "x" * 100_000}))
+        kept.keep_entity(stream, entity.evolve(entity.initial(UUID(int=n)), registered))
+    assert [n for n in range(1, 31) if kept.entity(entity_stream(UUID(int=n)))] == list(range(22, 31))
+    other = entity_stream(UUID(int=99))
+    unfolded = event(other, 1, EntityRegistered("Jo", "PERSON", {"NOTE": "x" * 800_000}))
+    kept.keep_appended(other, entity.initial(UUID(int=99)), [unfolded])
+    assert len(kept._entities) <= 3
+    assert kept._kept_bytes == weighed(kept) <= 1_000_000
