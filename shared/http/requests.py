@@ -174,11 +174,14 @@ def refuse_compressed(request: Request) -> None:
 
 
 async def read_bytes(request: Request) -> bytes:
-    """Return the raw body, refusing it with 413 as soon as it is over the limit, with 415 when it is compressed."""
+    """Return the raw body, refusing it with 413 where it is, or is said to be, over the limit; with 415 compressed."""
     refuse_compressed(request)
     limit: int = request.app.state.max_body_bytes
     chunks: list[bytes] = []
     size, goes_on = 0, True
+    announced = header(request, b"content-length") or ""
+    if announced.isdecimal() and int(announced) > limit:
+        raise HTTPException(413, f"The body is over {limit} bytes.")
     while goes_on:
         message = await request.receive()
         if message["type"] == "http.disconnect":

@@ -104,6 +104,8 @@ def _tags(request: Request) -> list[str] | None:
 def idempotency_key(request: Request) -> str | None:
     """Return the key that a client gave its command. Raises Invalid for what cannot be one."""
     key = header(request, b"idempotency-key")
+    if key is not None and sum(name == b"idempotency-key" for name, _ in request.scope["headers"]) > 1:
+        raise invalid("Idempotency-Key", "Given more than once.", "repeated")
     if key is not None and not (1 <= len(key) <= KEY_CHARACTERS and key.isascii() and key.isprintable()):
         raise invalid("Idempotency-Key", f"1 to {KEY_CHARACTERS} printable ASCII characters.", "invalid_key")
     return key
