@@ -38,6 +38,10 @@ Answer = TypeVar("Answer")
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
+class NoAnswer(psycopg.OperationalError):
+    """The server has been silent for longer than it lets a statement take: it does not run, or nobody hears it."""
+
+
 class Dsns:
     """Where each side connects, and as whom.
 
@@ -148,7 +152,7 @@ async def once_more(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     try:
         try:
             return await ask()
-        except (psycopg.errors.QueryCanceled, PoolTimeout):
+        except (psycopg.errors.QueryCanceled, PoolTimeout, NoAnswer):
             raise
         except psycopg.OperationalError:
             return await ask()
