@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from math import inf
 from time import monotonic
 from typing import Any
 
@@ -23,7 +22,7 @@ from psycopg.pq.abc import PGconn, PGresult
 from psycopg_pool import AsyncConnectionPool
 
 from db.arrays import Packed
-from db.pool import Connection, NoAnswer, once_more
+from db.pool import Connection, NoAnswer, once_more, patience
 from db.queries import statement
 from db.watching import come
 
@@ -38,9 +37,6 @@ PLANNED_SECONDS = 60.0
 PostgreSQL keeps a plan where that costs no more than its first plans did. In a database that has grown since it does,
 so that hundreds of calls are planned one by one before one is kept again.
 """
-SPARE_SECONDS = 3.0
-"""How much longer an answer may take than the server lets its statement take: to be sent, and to be read here."""
-TIMEOUT = re.compile(r"statement_timeout=(\d+)")
 KNOWN = "_cockpit_asking"
 """Where a connection keeps what is known of its statements."""
 
@@ -86,15 +82,8 @@ def known_of(connection: Connection, name: str) -> Known:
     of_connection: dict[str, Known] = vars(connection).setdefault(KNOWN, {})
     known = of_connection.get(name)
     if known is None:
-        known = of_connection[name] = Known(Transformer(connection), _patience(connection))
+        known = of_connection[name] = Known(Transformer(connection), patience(connection))
     return known
-
-
-def _patience(connection: Connection) -> float:
-    """Return how long an answer may take: a server that runs has ended its statement by then."""
-    found = TIMEOUT.findall(connection.info.get_parameters().get("options", ""))
-    milliseconds = int(found[-1]) if found else 0
-    return milliseconds / 1000 + SPARE_SECONDS if milliseconds else inf
 
 
 async def ask_one_of(
@@ -153,10 +142,10 @@ def numbered(name: str) -> tuple[bytes, Sequence[str]]:
     return numbered.replace("%%", "%").encode(), names
 
 
-async def _results(pgconn: PGconn, patience: float) -> Results:
+async def _results(pgconn: PGconn, seconds: float) -> Results:
     """Return what the server answers, once all of it is there. Raises NoAnswer after so many seconds."""
     results = Results()
-    give_up = monotonic() + patience
+    give_up = monotonic() + seconds
 
     def are_there() -> bool:
         while not pgconn.is_busy():
@@ -165,7 +154,7 @@ async def _results(pgconn: PGconn, patience: float) -> Results:
                 return True
             results.append(result)
         if monotonic() > give_up:
-            raise NoAnswer(f"No answer came within {patience} s.")
+            raise NoAnswer(f"No answer came within {seconds} s.")
         return False
 
     try:

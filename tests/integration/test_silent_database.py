@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from cockpit.app import build_app
-from db import asking, pool
+from db import pool
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
 from db.pool import Dsns
@@ -26,7 +26,9 @@ from write_side import event_store
 from write_side.appends import Append, Verdict
 from write_side.event_store import EventStore
 
+LOGIN = {"username": "jo", "password": "12345678"}
 PERSON = {"display_name": "Jo", "entity_type": "PERSON"}
+WRITES = (("entities", PERSON), ("auth/token", LOGIN))
 SECONDS = 5.0
 """Within which everybody is told: a statement's second, what may be spared, another connection."""
 
@@ -66,7 +68,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a statement take a tenth of its time, and all that hangs on that."""
     for side in ("write", "read"):
         monkeypatch.setitem(pool.STATEMENT_MS, side, 1000)
-    monkeypatch.setattr(asking, "SPARE_SECONDS", 0.3)
+    monkeypatch.setattr(pool, "SPARE_SECONDS", 0.3)
     monkeypatch.setattr(event_store, "RESEND_SECONDS", 0.5)
 
 
@@ -80,7 +82,7 @@ def with_client(conninfo: str, work: Callable[[httpx2.AsyncClient], Coroutine[An
             httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://cockpit") as client,
         ):
             await register_types(app.state.write.handler)
-            await app.state.accounts.create_user("jo", "12345678", is_admin=False)
+            await app.state.accounts.create_user(*LOGIN.values(), is_admin=False)
             token = (await app.state.accounts.issue_token("jo", None, "", None)).token
             client.headers["Authorization"] = f"Token {token}"
             await work(client)
@@ -102,9 +104,10 @@ def test_while_the_database_is_silent_every_answer_is_a_503_in_time_and_then_all
             assert (await client.get(path)).status_code == 200
         with server.silent():
             health = [told(client.get(path), 2) for path in ("/ping", "/readyz")]
-            asked = [told(client.post("/api/v1/entities", json=PERSON)), told(client.get("/api/v1/entities"))]
-            answers = await asyncio.gather(*asked, *health)
-            assert [answer.headers["Retry-After"] for answer in answers[:2]] == ["1", "1"]
+            asked = [told(client.post(f"/api/v1/{path}", json=body)) for path, body in WRITES]
+            answers = await asyncio.gather(*asked, told(client.get("/api/v1/entities")), *health)
+            assert [answer.headers["Retry-After"] for answer in answers[:3]] == ["1"] * 3
+        assert (await client.post("/api/v1/auth/token", json=LOGIN)).status_code == 200
         assert (await client.post("/api/v1/entities", json=PERSON)).status_code == 201
         for path in ("/ping", "/api/v1/entities"):
             assert (await client.get(path)).status_code == 200
