@@ -49,14 +49,14 @@ class Follower:
     async def begin(cls, feed: Feed, selection: Selection, start: Start) -> Follower:
         """Begin after a position, or at the head of the log with what is to come.
 
-        Raises Invalid for a position that the log does not have: what it gets up to there would be passed over.
+        Raises Invalid for a position that the log does not have: what it gets up to there would be lost on the client.
         """
         after, parameter = start
         clock, head = await feed.clock(0), await feed.head()
         if after is None:
             return cls(feed, selection, head, told=Instant.behind(clock.at), seen=clock.position)
         if after > head:
-            message = f"The log ends at position {head}: it is another one, of a backup perhaps. Begin anew."
+            message = f"The log ends at position {head}. Where it was restored from an older backup, begin anew."
             raise invalid(parameter, message, "beyond_head")
         recorded_at = await feed.recorded_at(after)
         since = BEGINNING if recorded_at is None else min(recorded_at - OVERLAP, clock.at)

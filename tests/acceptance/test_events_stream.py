@@ -66,7 +66,7 @@ def test_to_begin_beyond_the_end_of_the_log_is_refused_by_name(
     head = service.head()
     answer = service.get(f"events/stream?after={after}", user="user_1", headers=headers)
     body = problem(answer, 400, code="beyond_head", field=next(iter(headers), "after"))
-    assert f"The log ends at position {head}:" in body["detail"]
+    assert f"The log ends at position {head}." in body["detail"]
     with stream(service, after=head, limit=1) as coming:
         service.entity()
         assert [event["position"] for event in events(coming, 1)] == [head + 1]
