@@ -13,7 +13,7 @@ from msgspec import Struct
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from cockpit.clock import clock
-from db.queries import statement
+from db.pipeline import Pipeline
 from shared.http.routes import operation
 from shared.http.shapes import Instant, encode
 
@@ -70,13 +70,16 @@ async def ask(app: FastAPI) -> dict[str, Any] | None:
     """Return what the database says about itself, None when it does not answer in time."""
     pool: AsyncConnectionPool[Connection] = app.state.health_pool
     try:
-        async with asyncio.timeout(DATABASE_SECONDS), pool.connection() as connection:
-            cursor = await connection.execute(statement("read/get_health"))
-            row = await cursor.fetchone()
-            names = [column.name for column in cursor.description or ()]
+        async with asyncio.timeout(DATABASE_SECONDS):
+            connection = await pool.getconn()
+            try:
+                async with Pipeline(connection) as pipeline:  # psycopg's own way takes ten seconds to be cancelled
+                    asked = pipeline.ask("read/get_health", {})
+            finally:
+                await pool.putconn(connection)
     except (psycopg.Error, PoolTimeout, TimeoutError):
         return None
-    return dict(zip(names, row, strict=True)) if row else None
+    return next(asked.named(), None)
 
 
 @operation(

@@ -22,7 +22,7 @@ from psycopg.pq.abc import PGconn, PGresult
 from psycopg_pool import AsyncConnectionPool
 
 from db.arrays import Packed
-from db.pool import Connection, once_more
+from db.pool import Connection, NoAnswer, once_more, patience
 from db.queries import statement
 from db.watching import come
 
@@ -42,9 +42,10 @@ KNOWN = "_cockpit_asking"
 
 
 class Known(Struct):
-    """How one connection sends the values of a statement and reads its rows."""
+    """How one connection sends the values of a statement and reads its rows, and for how many seconds it waits."""
 
     transformer: abc.Transformer
+    patience: float
     is_prepared: bool = False
     prepared_at: float = 0.0
     reads: bool = False
@@ -81,7 +82,7 @@ def known_of(connection: Connection, name: str) -> Known:
     of_connection: dict[str, Known] = vars(connection).setdefault(KNOWN, {})
     known = of_connection.get(name)
     if known is None:
-        known = of_connection[name] = Known(Transformer(connection))
+        known = of_connection[name] = Known(Transformer(connection), patience(connection))
     return known
 
 
@@ -106,7 +107,7 @@ async def ask_one_of(
 async def ask(connection: Connection, name: str, params: Mapping[str, Any], *, prepare: bool) -> list[Row]:
     """Return the rows that a statement finds; where it is not prepared, it is planned for these values.
 
-    Raises what psycopg does. Whoever is cancelled leaves behind a connection that is closed.
+    Raises what psycopg does, and NoAnswer. That, and whoever is cancelled, leaves behind a connection that is closed.
     """
     try:
         return await _ask(connection, name, params, prepare=prepare)
@@ -124,12 +125,12 @@ async def _ask(connection: Connection, name: str, params: Mapping[str, Any], *, 
     else:
         if not known.is_of_use:
             pgconn.send_close_prepared(name.encode())  # no error where it is not known
-            _check(await _results(pgconn))
+            _check(await _results(pgconn, known.patience))
             pgconn.send_prepare(name.encode(), text)
-            _check(await _results(pgconn))
+            _check(await _results(pgconn, known.patience))
             known.note(is_prepared=True)
         pgconn.send_query_prepared(name.encode(), values, formats, Format.BINARY)
-    return known.load(_check(await _results(pgconn)), prepared=prepare)
+    return known.load(_check(await _results(pgconn, known.patience)), prepared=prepare)
 
 
 @cache
@@ -141,9 +142,10 @@ def numbered(name: str) -> tuple[bytes, Sequence[str]]:
     return numbered.replace("%%", "%").encode(), names
 
 
-async def _results(pgconn: PGconn) -> Results:
-    """Return what the server answers, once all of it is there."""
+async def _results(pgconn: PGconn, seconds: float) -> Results:
+    """Return what the server answers, once all of it is there. Raises NoAnswer after so many seconds."""
     results = Results()
+    give_up = monotonic() + seconds
 
     def are_there() -> bool:
         while not pgconn.is_busy():
@@ -151,6 +153,8 @@ async def _results(pgconn: PGconn) -> Results:
             if result is None:
                 return True
             results.append(result)
+        if monotonic() > give_up:
+            raise NoAnswer(f"No answer came within {seconds} s.")
         return False
 
     try:

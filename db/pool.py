@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import select
-from collections.abc import Awaitable, Callable
+import socket
+from asyncio import get_running_loop
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -29,6 +35,9 @@ OPTIONS = (
 )
 STATEMENT_MS: dict[Side, int] = {"write": 10_000, "project": 0, "read": 30_000}
 """How long a statement of a side may take; a projector may have to catch up."""
+SPARE_SECONDS = 3.0
+"""How much longer an answer may take than the server lets its statement take: to be sent, and to be read here."""
+TIMEOUT = re.compile(r"statement_timeout=(\d+)")
 
 AT_HAND = 2
 AT_HAND_SECONDS = 60.0
@@ -36,6 +45,10 @@ IDLE = TransactionStatus.IDLE
 
 Answer = TypeVar("Answer")
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+class NoAnswer(psycopg.OperationalError):
+    """The server has been silent for longer than it lets a statement take: it does not run, or nobody hears it."""
 
 
 class Dsns:
@@ -102,6 +115,23 @@ class Pool(AsyncConnectionPool[Connection]):
         else:
             await self._give_back(conn)
 
+    @asynccontextmanager
+    async def connection(self, timeout: float | None = None) -> AsyncIterator[Connection]:  # noqa: ASYNC109  # as above
+        """Give a connection for a block of short statements.
+
+        Raises NoAnswer where one is silent, after the time that all of them have: as long as a single one may take.
+        """
+        async with super().connection(timeout) as connection:
+            hanging_up = get_running_loop().call_later(patience(connection), _hang_up, connection)
+            try:
+                yield connection
+            except psycopg.OperationalError as error:
+                if get_running_loop().time() < hanging_up.when():
+                    raise
+                raise NoAnswer(str(error)) from error
+            finally:
+                hanging_up.cancel()
+
     async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109  # as psycopg has it
         """Close the connections."""
         await super().close(timeout)
@@ -140,6 +170,13 @@ def make_pool(conninfo: str, size: int) -> Pool:
     )
 
 
+def patience(connection: Connection) -> float:
+    """Return for how many seconds to wait for an answer: a server that runs has ended its statement by then."""
+    found = TIMEOUT.findall(connection.info.get_parameters().get("options", ""))
+    milliseconds = int(found[-1]) if found else 0
+    return milliseconds / 1000 + SPARE_SECONDS if milliseconds else inf
+
+
 async def once_more(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     """Return what `ask` does, asked again where its connection died over the question: it must change nothing.
 
@@ -148,12 +185,18 @@ async def once_more(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     try:
         try:
             return await ask()
-        except (psycopg.errors.QueryCanceled, PoolTimeout):
+        except (psycopg.errors.QueryCanceled, PoolTimeout, NoAnswer):
             raise
         except psycopg.OperationalError:
             return await ask()
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:  # a pool that times out raises the first
         raise unavailable(error) from error
+
+
+def _hang_up(connection: Connection) -> None:
+    """Let a connection hear that it has ended: to close it would take its socket from who waits at it."""
+    with suppress(OSError, psycopg.OperationalError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 async def _check(connection: Connection) -> None:

@@ -57,6 +57,11 @@ class Waiter:
         """The position that the read model had when it was last read."""
         return self._position
 
+    @property
+    def head(self) -> int:
+        """The last position that the log had when that was last read."""
+        return self._head
+
     def note(self, position: int) -> None:
         """Take note of a position that somebody else has just read."""
         self._position = max(self._position, position)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from asyncio import get_running_loop
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from read_side.cloudevents import BECAME_EFFECTIVE
 from read_side.feed import EventsPage, Instant
+from shared.core.errors import invalid
 
 if TYPE_CHECKING:
     from read_side.cloudevents import Notice
@@ -27,6 +28,13 @@ LOOK_SECONDS = 0.25
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
+class Start(NamedTuple):
+    """Where to begin: after a position, at the head of the log where there is none; and what the client calls it."""
+
+    after: int | None
+    parameter: str
+
+
 class Follower:
     """Reads on where it stands; what raises leaves it there. `after` is the last position that was looked at."""
 
@@ -38,11 +46,18 @@ class Follower:
         self._wants_notices = selection.types is None or BECAME_EFFECTIVE in selection.types
 
     @classmethod
-    async def begin(cls, feed: Feed, selection: Selection, after: int | None) -> Follower:
-        """Begin after a position, or at the head of the log with what is to come."""
-        clock = await feed.clock(0)
+    async def begin(cls, feed: Feed, selection: Selection, start: Start) -> Follower:
+        """Begin after a position, or at the head of the log with what is to come.
+
+        Raises Invalid for a position that the log does not have: what it gets up to there would be lost on the client.
+        """
+        after, parameter = start
+        clock, head = await feed.clock(0), await feed.head()
         if after is None:
-            return cls(feed, selection, await feed.head(), told=Instant.behind(clock.at), seen=clock.position)
+            return cls(feed, selection, head, told=Instant.behind(clock.at), seen=clock.position)
+        if after > head:
+            message = f"The log ends at position {head}. Where it was restored from an older backup, begin anew."
+            raise invalid(parameter, message, "beyond_head")
         recorded_at = await feed.recorded_at(after)
         since = BEGINNING if recorded_at is None else min(recorded_at - OVERLAP, clock.at)
         return cls(feed, selection, after, told=Instant.before(since), seen=clock.position)

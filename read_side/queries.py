@@ -13,7 +13,7 @@ from read_side import rows as shaped
 from read_side.questions import LATEST, Key, Known
 from read_side.snapshots import Snapshot, Snapshots
 from read_side.statements import TOGETHER
-from shared.core.errors import CockpitError, NotYet, Retired, Unknown, invalid
+from shared.core.errors import CockpitError, NotYet, Retired, Unknown, UnknownThen, invalid
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -73,21 +73,22 @@ class ReadModel:
     async def entity(self, uid: UUID, asked: Asked) -> Found[EntityOut]:
         """Return one entity, now with its ETag, or at an instant, or as it was known.
 
-        Raises Unknown, Retired where it has ended, NotYet where it only begins later.
+        Raises Unknown, UnknownThen where it was recorded later, Retired where it has ended, NotYet where it only begins
+        later.
         """
         if asked.known != LATEST:
             name = "read/get_entity_known"
         else:
             name = "read/get_entity" if asked.as_of is None else "read/get_entity_as_of"
         found = await self._snapshots.fetch(name, {"uid": uid}, asked)
-        now, event_id, due, retired_at, starts_at = found.first[:5]
+        now, event_id, due, retired_at, starts_at, is_known_now = found.first[:6]
         if retired_at is not None:
             raise _warned(Retired(uid, retired_at), found)
         if starts_at is not None:
             raise _warned(NotYet(uid, starts_at), found)
         items = shaped.listed(now, found.rows)
         if not items:
-            raise _warned(Unknown("entity"), found)
+            raise _warned(UnknownThen() if is_known_now else Unknown("entity"), found)
         etag = None if event_id is None else f'"{event_id}.{due}"'
         return _found(found, items, None, etag=etag)
 

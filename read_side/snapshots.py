@@ -129,6 +129,8 @@ class Snapshots:
             answer = await self._statements.ask(name, params, prepare=prepare)  # told or not: only what is read counts
         if answer.rows[0][0] < required:
             reason = f"The read model is at position {answer.rows[0][0]}: it has not reached {required} yet."
+            if answer.rows[0][0] <= self._waiter.head < required:
+                reason += f" The log ends at position {self._waiter.head}."
             raise Unavailable(reason, retry_after=1)
         return answer
 

@@ -75,7 +75,8 @@ async def stream_events(request: Request) -> Response:
 
     The id is the position, the data a CloudEvent. Comments are heartbeats; an id without an event says how far the log
     was looked at. `cockpit.became_effective` tells of a scheduled change whose instant has come: it has no id, and
-    comes once or more. A token is needed in any case, and the stream ends when it is no longer valid.
+    comes once or more. A token is needed in any case, and the stream ends when it is no longer valid, or the log a
+    shorter one. Who begins beyond its end is refused.
     """
     await identify(request, "read")
     query = read_query(request, StreamQuery)

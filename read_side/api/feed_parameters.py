@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from read_side.api.values import Position, Uid, whole
 from read_side.cloudevents import BECAME_EFFECTIVE, EVENT_TYPES, PREFIX
 from read_side.feed import Selection
+from read_side.following import Start
 from shared.core.errors import invalid
 from shared.http.requests import Query
 
@@ -79,14 +80,14 @@ class StreamQuery(Query):
         """Return which events, as the feed takes it."""
         return Selection(self.type, self.entity_uid)
 
-    def start(self, request: Request) -> int | None:
-        """Return the position to go on after, None for the head: the header's, which a client sends that comes back."""
+    def start(self, request: Request) -> Start:
+        """Return where to begin: where the header says, which a client sends that comes back, else the parameter."""
         given = request.headers.get(LAST_EVENT_ID)
         if given is None or not given.strip():
-            return self.after
+            return Start(self.after, "after")
         try:
             position: Any = _position.validate_python(given.strip())
         except ValidationError:
             message = "Not a position: send the last id that came with an event."
             raise invalid(LAST_EVENT_ID, message, "not_whole") from None
-        return int(position)
+        return Start(int(position), LAST_EVENT_ID)

@@ -26,7 +26,10 @@ UNTOLD = 1000
 
 
 async def told(request: Request, follower: Follower, limit: int | None) -> AsyncIterator[bytes]:
-    """Yield what comes, `limit` events at most, for as long as the token is good: one page after the other is taken."""
+    """Yield what comes, `limit` events at most, for as long as the token is good: one page after the other is taken.
+
+    It ends where the log has become a shorter one, restored from a backup: whoever comes back is told so.
+    """
     now = asyncio.get_running_loop().time
     seconds: float = request.app.state.settings.heartbeat_seconds
     beat_at = now() + seconds
@@ -41,7 +44,7 @@ async def told(request: Request, follower: Follower, limit: int | None) -> Async
                 known = page.events[-1].position
                 left = None if left is None else left - len(page.events)
                 yield b"".join(map(_event, page.events))
-            if left == 0:
+            if left == 0 or page.after > page.head:
                 return
             if page.after - known >= UNTOLD:
                 known = page.after

@@ -63,6 +63,12 @@ class Unknown(CockpitError):
     code = "not_found"
 
 
+class UnknownThen(CockpitError):
+    """This entity was not known then: it was recorded later."""
+
+    code = "not_found"
+
+
 @dataclass(eq=False)
 class Retired(CockpitError):
     """This entity is retired since {since}; POST to its reopen resource brings it back."""
@@ -115,7 +121,7 @@ class Nameless(CockpitError):
 
 @dataclass(eq=False)
 class AlreadyRegistered(CockpitError):
-    """A {what} {key} is registered already, with other content."""
+    """The {what} {key} is registered already, with other content."""
 
     what: str
     key: str

@@ -27,6 +27,7 @@ STATUS: dict[type[errors.CockpitError], int] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.Unknown: 404,
+    errors.UnknownThen: 404,
     errors.Retired: 409,
     errors.NotYet: 409,
     errors.AlreadyOpen: 409,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Collection
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
@@ -81,15 +83,19 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def field_errors(error: ValidationError) -> list[FieldError]:
-    """Return what a model found wrong, one entry a field, in our words where pydantic's are for programmers."""
+def field_errors(error: ValidationError, names: Collection[str] = ()) -> list[FieldError]:
+    """Return what a model found wrong, one entry a field, in our words where pydantic's are for programmers.
+
+    Where an unknown field is called almost as one of these `names`, it is said as which.
+    """
     found = []
     for item in error.errors(include_url=False, include_context=True, include_input=False)[:MOST_ERRORS]:
         place = [str(part) for part in item["loc"]]
         name = ".".join(place) or "non_field_errors"
         code = item["type"]
         if code == "extra_forbidden":
-            found.append(FieldError(name, "Unknown field.", "unknown"))
+            meant = "".join(f" Is {near} meant?" for near in get_close_matches(name, names, 1))
+            found.append(FieldError(name, f"Unknown field.{meant}", "unknown"))
         elif code == "missing":
             found.append(FieldError(name, "This field is required.", "required"))
         elif code in TOO_SHORT:
@@ -133,7 +139,10 @@ def parse_json(model: type[Model], raw: bytes) -> Model:
     except ValidationError as error:
         found = field_errors(error)
         if any(item.code == "json_invalid" for item in found):
-            raise invalid("non_field_errors", f"Malformed JSON: {found[0].message}", "malformed_json") from None
+            told = found[0].message
+            if b"\n" not in raw:  # of a batch it may be any line
+                told = told.replace(" at line 1 column ", " at column ")
+            raise invalid("non_field_errors", f"Malformed JSON: {told}", "malformed_json") from None
         raise Invalid(found) from None
     return body
 
@@ -217,14 +226,14 @@ def _read_query(model: type[Model], query_string: bytes) -> Model:
     try:
         query: Model = model.__pydantic_validator__.validate_python(given)
     except ValidationError as error:
-        raise Invalid(field_errors(error)) from None
+        raise Invalid(field_errors(error, known)) from None
     return query
 
 
 @cache
-def _names(model: type[BaseModel]) -> frozenset[str | None]:
+def _names(model: type[BaseModel]) -> frozenset[str]:
     """Return what its parameters are called."""
-    return frozenset(model.model_fields) | {field.alias for field in model.model_fields.values()}
+    return frozenset(field.alias or name for name, field in model.model_fields.items())
 
 
 def read_uid(params: Mapping[str, Any], name: str = "entity_uid") -> UUID:

@@ -127,6 +127,19 @@ def test_a_member_that_is_there_twice_is_400(service: Service, field: str, raw: 
     problem(service.write("PATCH", f"entities/{uid}", headers=JSON, content=raw), 400, code="repeated", field=field)
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("know_at", "Unknown field. Is known_at meant?"),
+        ("pageSize", "Unknown field. Is page_size meant?"),
+        ("hue", "Unknown field."),
+    ],
+)
+def test_a_misspelt_parameter_is_refused_with_the_one_that_is_like_it(service: Service, given: str, told: str) -> None:
+    answer = problem(service.get(f"entities?{given}=1"), 400, code="unknown", field=given)
+    assert answer[given] == [told]
+
+
 @pytest.mark.parametrize("kind", [None, "text/plain", "application/xml", "application/x-www-form-urlencoded", "json"])
 def test_a_wrong_or_missing_content_type_is_415(service: Service, kind: str | None) -> None:
     headers = {} if kind is None else {"Content-Type": kind}

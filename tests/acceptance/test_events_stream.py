@@ -57,6 +57,34 @@ def test_a_last_event_id_that_is_no_position_is_refused_by_name(service: Service
     problem(answer, 400, code="not_whole", field="Last-Event-ID")
 
 
+@pytest.mark.parametrize(("after", "headers"), [(5_000_000, {}), (0, {"Last-Event-ID": "5000000"})])
+def test_to_begin_beyond_the_end_of_the_log_is_refused_by_name(
+    service: Service, after: int, headers: dict[str, str]
+) -> None:
+    """What is recorded up to there would be passed over: the log was restored from an older backup, for example."""
+    service.entity()
+    head = service.head()
+    answer = service.get(f"events/stream?after={after}", user="user_1", headers=headers)
+    body = problem(answer, 400, code="beyond_head", field=next(iter(headers), "after"))
+    assert f"The log ends at position {head}." in body["detail"]
+    with stream(service, after=head, limit=1) as coming:
+        service.entity()
+        assert [event["position"] for event in events(coming, 1)] == [head + 1]
+
+
+def test_a_stream_ends_where_the_log_has_become_a_shorter_one(clone: Clone, tmp_path: Path) -> None:
+    with clone() as conninfo:
+        load_sample_data(conninfo, tmp_path)
+        with running("serve", folder=tmp_path, database_url=conninfo, heartbeat_seconds=0.2) as process:
+            service = Service(process.url, conninfo, tmp_path)
+            with stream(service) as coming, psycopg.connect(conninfo) as connection:
+                connection.execute("ALTER TABLE log.event DISABLE TRIGGER event_is_immutable")
+                connection.execute("DELETE FROM log.event WHERE position = (SELECT max(position) FROM log.event)")
+                connection.commit()
+                assert all(block.event is None for block in coming)
+            service.close()
+
+
 def test_a_stream_can_be_of_one_entity_or_of_some_types(service: Service) -> None:
     uid, other = (service.entity()["entity_uid"] for _ in range(2))
     with stream(service, entity_uid=uid) as of_entity, stream(service, type="EntityRetired") as of_type:

@@ -170,7 +170,7 @@ def test_standard_input_is_taken_and_damage_is_one_line(
         (["export", "events", "--position", "100000"], r"position: The log ends at position \d+\."),
         (
             ["export", "audit", "--position", "100000"],
-            r"The read model is at position \d+: it has not reached 100000 yet\.",
+            r"The read model is at position \d+: it has not reached 100000 yet\. The log ends at position \d+\.",
         ),
         (["export", "entities", "--known-at", "2999-01-01"], r"--known-at: Must not be in the future: .*"),
         (["export", "events", "--known-at", "2999-01-01"], r"--known-at: Must not be in the future: .*"),

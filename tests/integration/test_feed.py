@@ -16,7 +16,7 @@ from db.pool import Dsns, make_pool
 from db.waiting import Waiter
 from read_side.cloudevents import Notice
 from read_side.feed import LAST_POSITION, PAGE_BYTES, Feed, Instant, Selection
-from read_side.following import Follower
+from read_side.following import Follower, Start
 from read_side.queries import ReadModel
 from read_side.questions import Asked, Slice
 from shared.core.events import (
@@ -194,7 +194,7 @@ def test_a_change_that_is_projected_after_its_instant_was_passed_is_told_all_the
 
     async def work() -> None:
         async with feeding(database) as (feed, _):
-            follower = await Follower.begin(feed, EVERYTHING, None)
+            follower = await Follower.begin(feed, EVERYTHING, Start(None, "after"))
             ((now,),) = fetch(database, "SELECT clock_timestamp()")
             due = now + timedelta(seconds=0.2)
             add(database, 1, revised("Jo"), effective_at=due)

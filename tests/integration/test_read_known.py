@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from shared.core.events import entity_stream
 from tests.appending import Append, append
 from tests.conftest import Clone
-from tests.integration.reading import reading, registered, revised, uid
+from tests.integration.reading import day, projected, reading, registered, revised, uid
 
 ENTITIES = "/api/v1/entities"
 
@@ -101,13 +101,35 @@ def test_who_asks_wakes_what_settles_it(conninfo: str) -> None:
         assert asking.result(20) == "3"
 
 
+def test_of_what_was_not_known_then_it_is_said_that_it_was_recorded_later(clone: Clone) -> None:
+    with clone() as conninfo, projected(conninfo) as book, reading(conninfo) as client:
+        for number, name in ((1, "A"), (2, "B")):
+            book.happen(number, day(1), registered(name))
+        for number, at, told in (
+            (2, 1, "This entity was not known then: it was recorded later."),
+            (9, 1, "No such entity."),
+            (9, 2, "No such entity."),
+        ):
+            answer = client.get(f"{ENTITIES}/{uid(number)}?position={at}")
+            assert (answer.status_code, answer.json()["code"], answer.json()["detail"]) == (404, "not_found", told)
+        assert client.get(f"{ENTITIES}/{uid(2)}?position=2").json()["display_name"] == "B"
+
+
+def test_who_waits_for_what_the_log_does_not_have_is_told_where_it_ends(conninfo: str) -> None:
+    with reading(conninfo, wait_seconds=1) as client:
+        for asked in ("position=4", "min_position=999999"):
+            answer = client.get(f"{ENTITIES}?{asked}")
+            assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1")
+            assert answer.json()["detail"].endswith(" yet. The log ends at position 3.")
+
+
 def test_a_position_is_waited_for_until_it_is_there(conninfo: str) -> None:
     with psycopg.connect(conninfo) as connection:
         append(connection, Append(stream=entity_stream(uid(1)), events=[revised("D")]))
     with reading(conninfo, wait_seconds=0.1) as client:
         answer = client.get(f"{ENTITIES}?position=4")
         assert (answer.status_code, answer.headers.get("retry-after")) == (503, "1")
-        assert "has not reached 4" in answer.json()["detail"]
+        assert answer.json()["detail"].endswith("it has not reached 4 yet.")
         for path in (f"{ENTITIES}?position={2**63 - 1}", f"{ENTITIES}?q=a&order=display_name&position={2**63 - 1}"):
             assert client.get(path).status_code == 503  # however far it is
         reach(conninfo, 4)

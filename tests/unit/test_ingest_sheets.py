@@ -148,6 +148,14 @@ def test_a_file_that_is_not_understood_is_refused_before_any_row(text: str, layo
     assert str(refused.value) == f"a.csv: {told}."
 
 
+def test_what_is_no_json_says_at_which_column_and_names_no_line_beside_its_own() -> None:
+    (bad,) = json_rows(BytesIO(b"{bad}\n"), "crm", LIMIT)
+    assert (bad.line, str(bad.refusal)) == (
+        1,
+        "non_field_errors: Malformed JSON: Invalid JSON: key must be a string at column 2",
+    )
+
+
 def test_lines_of_json_are_counted_blank_ones_too() -> None:
     raw = b'\xef\xbb\xbf{"external_id": "1", "display_name": "A"}\n\n{bad}\n' + b"x" * 3000 + b'\n{"external_id": "2"}'
     found = list(json_rows(BytesIO(raw), "crm", LIMIT))

@@ -75,7 +75,7 @@ def test_registering_an_inactive_type_registers_then_deactivates_it() -> None:
 def test_a_code_that_is_registered_with_other_content_is_refused(command: RegisterType) -> None:
     with pytest.raises(AlreadyRegistered) as refusal:
         decide(registry_of(EMAIL), command)
-    assert str(refusal.value) == "A detail type EMAIL is registered already, with other content."
+    assert str(refusal.value) == "The detail type EMAIL is registered already, with other content."
 
 
 def test_only_what_differs_is_changed() -> None:

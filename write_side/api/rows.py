@@ -66,7 +66,7 @@ class RowIn(DatedBody):
 
 def row_of_json(line: int, raw: bytes, source: str | None = None) -> Row:
     """Return a line of NDJSON as a row; a key without a source has this one, if any."""
-    return _row(line, raw, len(raw), lambda: parse_json(RowIn, raw), source)
+    return _row(line, raw, len(raw), lambda: parse_json(RowIn, raw.rstrip()), source)
 
 
 def row_of_cells(line: int, cells: Mapping[str, Any], size: int, source: str, raw: object) -> Row:

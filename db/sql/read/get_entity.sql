@@ -29,15 +29,16 @@ CROSS JOIN LATERAL (
            END AS retired_at,
            CASE WHEN e.id IS NULL
                 THEN (SELECT min(f.valid_from) FROM entity_version f WHERE f.entity_uid = h.entity_uid) END AS starts_at,
+           false AS is_known_now,
            NULL::text AS code, e.id, e.entity_uid, e.display_name AS value, e.entity_type,
            e.valid_from, e.valid_to, e.hashdiff
     UNION ALL
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
            v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
     FROM entity_detail_version v
     WHERE v.entity_uid = e.entity_uid AND v.is_current AND (v.valid_to IS NULL OR v.valid_to > c.now)
     UNION ALL
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
            v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
     FROM entity_detail_version v
     WHERE v.entity_uid = e.entity_uid AND NOT v.is_current AND v.created_at < v.valid_from

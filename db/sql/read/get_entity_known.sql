@@ -30,10 +30,11 @@ CROSS JOIN LATERAL (
            CASE WHEN e.id IS NULL
                 THEN (SELECT min(f.valid_from) FROM entity_version_known(asked.known) f
                       WHERE f.entity_uid = asked.uid) END AS starts_at,
+           e.id IS NULL AND EXISTS (SELECT FROM entity_head h WHERE h.entity_uid = asked.uid) AS is_known_now,
            NULL::text AS code, e.id, e.entity_uid, e.display_name AS value, e.entity_type,
            e.valid_from, e.valid_to, e.hashdiff
     UNION ALL
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
            v.detail_type, v.id, NULL, v.detail_value, NULL, v.valid_from, v.valid_to, v.hashdiff
     FROM entity_detail_version_known(asked.known) v
     WHERE v.entity_uid = e.entity_uid AND v.valid_from <= at.as_of AND (v.valid_to IS NULL OR v.valid_to > at.as_of)
