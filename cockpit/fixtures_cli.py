@@ -28,6 +28,6 @@ def fixtures() -> None:
         async with writers(prepare(conninfo, settings), settings) as writing:
             return await load(writing.handler, writing.accounts)
 
-    with database(settings) as found:
+    with database(settings, create=True) as found:
         appended = asyncio.run(load_into(found.conninfo))
     out.print(f"{appended} events appended.")

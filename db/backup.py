@@ -83,7 +83,10 @@ def backup(conninfo: str, to: Path, progress: Callable[[int, int], None]) -> int
     """
     if to.exists():
         raise AlreadyThere(to)
-    descriptor, name = tempfile.mkstemp(prefix=f"{to.name}.", suffix=".part", dir=to.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f"{to.name}.", suffix=".part", dir=to.parent)
+    except OSError as error:
+        raise BackupFailed(f"{to} cannot be written: {error.strerror}") from error
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -49,7 +49,15 @@ def migrate(conninfo: str) -> list[str]:
 def check(conninfo: str) -> None:
     """Raise MigrationError unless the schema is just the one this code was written for; nothing is changed."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        missing = [path.name for path in _missing(_applied(connection))]
+        try:
+            applied = _applied(connection)
+        except REFUSALS as error:
+            raise _refused("The schema cannot be looked at", error) from error
+        missing = [path.name for path in _missing(applied)]
+    if missing and not applied:
+        raise MigrationError(
+            f"The database {connection.info.dbname} has nothing of Cockpit yet: run `cockpit migrate`."
+        )
     if missing:
         raise MigrationError(f"The schema lacks {', '.join(missing)}: run `cockpit migrate`.")
 

@@ -257,7 +257,7 @@ def test_rows_come_from_standard_input_too(database: str, ingest: Ingest, text: 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("a.csv",), "unknown column: map it to a field, or to nothing: Surname, Age (years)."),
+        (("a.csv",), "--delimiter is what divides cells: Surname, Age (years)."),
         (("a.csv", "--column", "Surname=EMAIL", "--column", "Age (years)=SIZE"), "no detail type: SIZE."),
         (("a.csv", "--column", "Surname"), "write it as HEADER=field."),
         (("missing.csv",), "No such file or directory: 'missing.csv'"),

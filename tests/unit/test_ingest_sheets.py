@@ -131,9 +131,9 @@ def test_columns_are_mapped_and_left_out() -> None:
 @pytest.mark.parametrize(
     ("text", "layout", "told"),
     [
-        ("external_id,Name,Mail\n", {}, "unknown column: map it to a field, or to nothing: Name, Mail"),
-        ("external_id,,x\n", {}, "unknown column: map it to a field, or to nothing: (number 2), x"),
-        ("external_id,a\n", {"columns": {"a": "nmae"}}, "unknown column: map it to a field, or to nothing: a"),
+        ("external_id,Name,Mail\n", {}, "--delimiter is what divides cells: Name, Mail"),
+        ("external_id,,x\n", {}, "--delimiter is what divides cells: (number 2), x"),
+        ("external_id,a\n", {"columns": {"a": "nmae"}}, "--delimiter is what divides cells: a"),
         ("external_id\n", {"columns": {"b": "display_name"}}, "there is no such column: b"),
         ("external_id,EMAIL,EMAIL\n", {}, "there more than once: EMAIL"),
         ("EMAIL,details.EMAIL\n", {}, "field that more than one column is mapped to: details.EMAIL"),
