@@ -14,6 +14,7 @@ from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from db import child
+from db.data_dir import check_cluster, usable
 from db.embedded import DataDirectoryInUse, EmbeddedPostgres
 from db.migrate import check, migrate
 from db.pool import CONNECT_SECONDS, Dsns
@@ -33,22 +34,6 @@ class NotAnAddress(CockpitError):
 
     def __init__(self, name: str) -> None:
         self.name = name.upper()
-
-
-class NoDatabase(CockpitError):
-    """There is no database in {data_dir}: COCKPIT_DATA_DIR says where it is, `cockpit serve` or `migrate` makes one."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-
-
-class Unusable(CockpitError):
-    """COCKPIT_DATA_DIR is {data_dir}, where no database can be: {path}: {reason}."""
-
-    def __init__(self, data_dir: Path, error: OSError) -> None:
-        self.data_dir = data_dir
-        self.path = error.filename or data_dir
-        self.reason = "it is not a directory" if isinstance(error, FileExistsError) else error.strerror or error
 
 
 class Database(Struct, frozen=True):
@@ -78,16 +63,15 @@ def database(settings: Settings, *, create: bool = False, join: bool = True) -> 
     data_dir = settings.data_dir.resolve()
     server = EmbeddedPostgres(data_dir)
     try:
-        if not create and not _has_cluster(data_dir):
-            raise NoDatabase(data_dir)
-        server.start()
+        with usable(data_dir):
+            if not create:
+                check_cluster(data_dir)
+            server.start()
     except DataDirectoryInUse:
         if not join:
             raise
         yield Database(_running(data_dir))
         return
-    except OSError as error:
-        raise Unusable(data_dir, error) from error
     try:
         _create_database(server.dsn("postgres"))
         yield Database(server.dsn(DATABASE), lambda: server.pid is not None, data_dir / "postgres.log")
@@ -131,11 +115,6 @@ def _check_urls(settings: Settings) -> None:
             conninfo_to_dict(url.get_secret_value() if url else "")
         except psycopg.ProgrammingError:  # its words repeat parts of the address, which may be secret
             raise NotAnAddress(name) from None
-
-
-def _has_cluster(data_dir: Path) -> bool:
-    cluster = data_dir / "postgres"
-    return cluster.exists() and any(cluster.iterdir())
 
 
 def _running(data_dir: Path) -> str:

@@ -53,11 +53,10 @@ def check(conninfo: str) -> None:
             applied = _applied(connection)
         except REFUSALS as error:
             raise _refused("The schema cannot be looked at", error) from error
-        missing = [path.name for path in _missing(applied)]
-    if missing and not applied:
-        raise MigrationError(
-            f"The database {connection.info.dbname} has nothing of Cockpit yet: run `cockpit migrate`."
-        )
+        name = connection.info.dbname
+    missing = [path.name for path in _missing(applied)]
+    if not applied:
+        raise MigrationError(f"The database {name} has nothing of Cockpit yet: run `cockpit migrate`.")
     if missing:
         raise MigrationError(f"The schema lacks {', '.join(missing)}: run `cockpit migrate`.")
 
