@@ -17,7 +17,7 @@ class NoDatabase(CockpitError):
 
 
 class Unusable(CockpitError):
-    """COCKPIT_DATA_DIR is {data_dir}, where no database can be: {path}: {reason}."""
+    """COCKPIT_DATA_DIR is {data_dir}, which cannot be used: {path}: {reason}."""
 
     def __init__(self, data_dir: Path, error: OSError) -> None:
         self.data_dir = data_dir

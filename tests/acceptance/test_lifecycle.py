@@ -104,13 +104,13 @@ def test_a_data_directory_that_cannot_be_one_is_one_line_with_the_setting(
     (tmp_path / "file").touch()
     data_dir = f"{tmp_path}/file{below}"
     done = cockpit(command, *[f"{tmp_path}/file"] * (command == "restore"), folder=tmp_path, data_dir=data_dir)
-    told = f"COCKPIT_DATA_DIR is {data_dir}, where no database can be: {data_dir}: Not a directory."
+    told = f"COCKPIT_DATA_DIR is {data_dir}, which cannot be used: {data_dir}: Not a directory."
     assert_one_line(done, f"cockpit: {told}\n")
 
 
 def test_a_data_directory_that_is_closed_is_one_line_with_the_setting(home: Path) -> None:
     done = cockpit("serve", folder=home, data_dir="/proc/data")
-    assert_one_line(done, "cockpit: COCKPIT_DATA_DIR is /proc/data, where no database can be: /proc/data: ")
+    assert_one_line(done, "cockpit: COCKPIT_DATA_DIR is /proc/data, which cannot be used: /proc/data: ")
 
 
 @pytest.mark.parametrize("command", ["serve", "status"])
