@@ -8,7 +8,7 @@ import psycopg
 import typer
 from pydantic import ValidationError
 
-from cockpit import logs
+from cockpit import logs, misspelt
 from cockpit.commands import Commands
 from cockpit.output import plain
 from db.migrate import MigrationError
@@ -34,6 +34,7 @@ def main() -> None:
     """Run the command line; what an operator can mend is one line on standard error and exit code 1."""
     try:
         logs.configure(Settings().log_level)
+        misspelt.warn()
         cli()
     except ValidationError as error:
         for item in error.errors():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -18,15 +19,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from db.accounts import Accounts, TokenRow
-from db.connect import database, prepare
-from db.pool import make_pool
+from db.connect import database, look, prepare
+from db.pool import Dsns, make_pool
 from shared.core.errors import CockpitError
 from shared.http.instants import show
 from shared.settings import Settings
 
 Result = TypeVar("Result")
 OpenAccounts = Callable[[], AbstractAsyncContextManager[Accounts]]
+Ready = Callable[[str, Settings], Dsns]
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")]
+
+WIDE = 10_000
+"""Columns of a list, whatever the terminal has: a line that goes on is read, an id that is cut is not."""
 
 user = typer.Typer(help="Users: who may log in.", no_args_is_help=True)
 token = typer.Typer(help="Tokens: what a program shows instead of a password.", no_args_is_help=True)
@@ -70,8 +75,8 @@ def create_token(
 @token.command("list")
 def list_tokens(ctx: typer.Context, username: Annotated[str | None, typer.Argument()] = None) -> None:
     """List the tokens of a user, or of all."""
-    rows = _run(ctx, lambda accounts: accounts.list_tokens(username))
-    Console().print(_table(rows))
+    rows = _run(ctx, lambda accounts: accounts.list_tokens(username), look)
+    Console(width=WIDE).print(_table(rows))
 
 
 @token.command("revoke")
@@ -81,17 +86,17 @@ def revoke_token(ctx: typer.Context, token_id: UUID) -> None:
 
 
 @asynccontextmanager
-async def open_accounts() -> AsyncIterator[Accounts]:
+async def open_accounts(ready: Ready = prepare) -> AsyncIterator[Accounts]:
     """Yield the accounts of the database that the settings name."""
     settings = Settings()
     with database(settings) as found:
-        async with make_pool(prepare(found.conninfo, settings).of("write"), settings.pool_size) as pool:
+        async with make_pool(ready(found.conninfo, settings).of("write"), settings.pool_size) as pool:
             yield Accounts(pool)
 
 
-def _run(ctx: typer.Context, work: Callable[[Accounts], Awaitable[Result]]) -> Result:
+def _run(ctx: typer.Context, work: Callable[[Accounts], Awaitable[Result]], ready: Ready = prepare) -> Result:
     """Return what the work returns; an error of the domain is one line on stderr and exit code 1."""
-    opened: OpenAccounts = ctx.obj or open_accounts
+    opened: OpenAccounts = ctx.obj or partial(open_accounts, ready)
 
     async def run() -> Result:
         async with opened() as accounts:
@@ -112,8 +117,7 @@ def _read_password(*, from_stdin: bool) -> str:
 
 
 def _table(rows: list[TokenRow]) -> Table:
-    table = Table("id", "user", "label", "scopes", "created", "expires")
-    table.columns[0].no_wrap = True
+    table = Table("id", "user", "label", "scopes", "created", "expires", box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for row in rows:
         table.add_row(
             str(row.token_id),

@@ -25,20 +25,11 @@ class NotEmbedded(CockpitError):
     """The settings name a database of your own: docs/backup.md says how to back it up and restore it."""
 
 
-class NothingThere(CockpitError):
-    """There is no database in {data_dir}: set COCKPIT_DATA_DIR to where the service has it."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-
-
 def backup_command(
     destination: Annotated[Path, typer.Argument(help="The file to write, as in cockpit.tar.gz; not there yet.")],
 ) -> None:
     """Copy the embedded database into one file, consistent, also while the service runs. The file is secret."""
     settings = _embedded()
-    if not (settings.data_dir / "postgres").exists():
-        raise NothingThere(settings.data_dir)
     with database(settings) as found, console.status("Backing up") as status:
         size = backup(
             found.conninfo,

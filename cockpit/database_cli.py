@@ -7,7 +7,7 @@ import code
 import psycopg
 from rich.console import Console
 
-from db.connect import database, prepare
+from db.connect import database, look, prepare
 from db.migrate import migrate
 from db.queries import statement
 from shared.settings import Settings
@@ -18,7 +18,7 @@ out = Console()
 def migrate_command() -> None:
     """Bring the database's schema and roles up to date."""
     settings = Settings()
-    with database(settings) as found:
+    with database(settings, create=True) as found:
         applied = migrate(found.conninfo)
         prepare(found.conninfo, settings)
     out.print(f"Applied: {', '.join(applied)}." if applied else "Nothing to do: the schema is up to date.")
@@ -28,7 +28,7 @@ def status() -> None:
     """Say how far the log and the read model are, and whether a projector runs."""
     settings = Settings()
     with database(settings) as found:
-        dsns = prepare(found.conninfo, settings)
+        dsns = look(found.conninfo, settings)
         with psycopg.connect(dsns.of("read"), row_factory=psycopg.rows.dict_row) as connection:
             known = connection.execute(statement("read/get_health")).fetchone() or {}
             rebuilding = connection.execute(statement("read/get_rebuild")).fetchone() or {}
@@ -48,7 +48,7 @@ def shell() -> None:
     """Open a Python prompt with a connection that reads: `query('SELECT * FROM entity_version')`."""
     settings = Settings()
     with database(settings) as found:
-        dsns = prepare(found.conninfo, settings)
+        dsns = look(found.conninfo, settings)
         with psycopg.connect(dsns.of("read"), autocommit=True, row_factory=psycopg.rows.dict_row) as connection:
 
             def query(sql: str) -> list[dict[str, object]]:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from cockpit.exporting import Exported, Format, What, export, sources
 from cockpit.output import opened
-from db.connect import database, prepare
+from db.connect import database, look, prepare
 from db.log_import import import_log
 from read_side.questions import LATEST, Asked, Known
 from shared.core.errors import invalid
@@ -51,7 +51,7 @@ def export_command(
     shown = output is not None or not sys.stdout.isatty()  # else it would stand between the lines
     try:
         with database(settings) as found, opened(output) as to, _progress(f"Exporting {what}", shown=shown) as tell:
-            done = asyncio.run(run(prepare(found.conninfo, settings), to.write, tell))
+            done = asyncio.run(run(look(found.conninfo, settings), to.write, tell))
     except BrokenPipeError:
         raise typer.Exit(1) from None
     _say(f"{done.items} {NAMES.get(what, what)} exported, as known at position {done.position}.")
@@ -66,7 +66,7 @@ def import_command(
 ) -> None:
     """Bring an exported log, verbatim, into an empty database; the projector folds it then."""
     settings = Settings()
-    with database(settings) as found, _progress("Importing events") as tell:
+    with database(settings, create=True) as found, _progress("Importing events") as tell:
         prepare(found.conninfo, settings)
         if file == STANDARD_INPUT:
             count = import_log(found.conninfo, "standard input", sys.stdin.buffer, tell)

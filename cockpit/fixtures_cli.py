@@ -30,6 +30,6 @@ def fixtures() -> None:
                 raise NotForSamples
             return await load(writing.handler, writing.accounts)
 
-    with database(settings) as found:
+    with database(settings, create=True) as found:
         appended = asyncio.run(load_into(found.conninfo))
     out.print(f"{appended} events appended.")

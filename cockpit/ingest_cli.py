@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from cockpit import logs
 from cockpit.services import writers
 from cockpit.sheets import BadSheet, Layout, Sheet, json_rows, shown
-from db.connect import database, prepare
+from db.connect import database, look, prepare
 from db.pool import Dsns
 from shared.core.errors import CockpitError, FieldError, Invalid, Unavailable
 from shared.core.events import Kind, Metadata
@@ -43,6 +43,13 @@ VERDICTS = {
 
 console = Console(stderr=True)
 out = Console()
+
+
+class ErrorsNotWritable(CockpitError):
+    """Refused rows cannot go into {path}: {reason}. Name another file with --errors, and run it again to go on."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.path, self.reason = path, error.strerror
 
 
 class Job(Struct, frozen=True, kw_only=True):
@@ -101,7 +108,8 @@ def ingest(
         raw = sys.stdin.buffer if path is None else stack.enter_context(path.open("rb"))
         found = stack.enter_context(database(settings))
         size = path.stat().st_size if path is not None and path.is_file() else None
-        counts = asyncio.run(_run(job, raw, size, prepare(found.conninfo, settings), settings))
+        dsns = (look if dry_run else prepare)(found.conninfo, settings)
+        counts = asyncio.run(_run(job, raw, size, dsns, settings))
     told = ", ".join(f"{counts[verdict]:,} {word}" for verdict, word in VERDICTS.items())
     where = f" (see {job.errors})" if counts["refused"] else ""
     out.print(
@@ -198,22 +206,35 @@ def _columns(given: Sequence[str], file: Path | None) -> dict[str, str]:
 
 @contextmanager
 def _errors(path: Path) -> Iterator[Callable[[Sequence[Told]], None]]:
-    """Yield what keeps refused rows in a file, which is there only when there are any; an earlier run's is replaced."""
+    """Yield what keeps refused rows in a file, which is there only when there are any; an earlier run's is replaced.
+
+    Raises ErrorsNotWritable.
+    """
     with ExitStack() as stack:
         if path.is_file():
-            path.unlink()
+            with _to(path):
+                path.unlink()
         opened: list[BinaryIO] = []
 
         def keep(told: Sequence[Told]) -> None:
             refused = [_refused(one, one.refusal) for one in told if one.refusal is not None]
-            if refused and not opened:
-                opened.append(stack.enter_context(path.open("wb")))
-            for line in refused:
-                opened[0].write(line)
-            if refused:
-                opened[0].flush()
+            with _to(path):
+                if refused and not opened:
+                    opened.append(stack.enter_context(path.open("wb")))
+                for line in refused:
+                    opened[0].write(line)
+                if refused:
+                    opened[0].flush()
 
         yield keep
+
+
+@contextmanager
+def _to(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ErrorsNotWritable(path, error) from error
 
 
 def _refused(told: Told, refusal: CockpitError) -> bytes:

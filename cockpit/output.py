@@ -19,12 +19,20 @@ class NotAFile(CockpitError):
         self.path = path
 
 
+class NotWritable(CockpitError):
+    """{path} cannot be written: {reason}."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.path, self.reason = path, error.strerror
+
+
 @contextmanager
 def opened(path: Path | None) -> Iterator[BinaryIO]:
     """Yield what to write to. A file is written beside its name and takes it when the block has ended well.
 
     Without a path it is standard output; who reads that may stop reading: BrokenPipeError then, and the process says no
-    more of it at its end. Raises NotAFile for a directory, a device and the like.
+    more of it at its end. Raises NotAFile for a directory, a device and the like, NotWritable where the folder
+    is missing or closed.
     """
     if path is None:
         yield from _standard_output()
@@ -34,13 +42,20 @@ def opened(path: Path | None) -> Iterator[BinaryIO]:
         raise NotAFile(path)
     part = whole.with_name(f".{whole.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
+        with _open(part, path) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(whole)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _open(part: Path, asked: Path) -> BinaryIO:
+    try:
+        return part.open("wb")
+    except OSError as error:
+        raise NotWritable(asked, error) from error
 
 
 def _standard_output() -> Iterator[BinaryIO]:

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from cockpit.output import plain
 from cockpit.services import writers
-from db.connect import database, prepare
+from db.connect import database, look, prepare
 from db.queries import statement
 from projector.refold import Refolded, refold_stream
 from read_side import rows as shaped
@@ -32,7 +32,7 @@ from write_side.handler import Request
 from write_side.skipping import Skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from db.pool import Dsns
 
@@ -150,12 +150,12 @@ async def _retry(conninfo: str, position: int | None) -> dict[str, Refolded]:
 
 
 @contextmanager
-def _dsns() -> Iterator[Dsns]:
+def _dsns(ready: Callable[[str, Settings], Dsns] = prepare) -> Iterator[Dsns]:
     settings = Settings()
     with database(settings) as found:
-        yield prepare(found.conninfo, settings)
+        yield ready(found.conninfo, settings)
 
 
 def _ask(name: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
-    with _dsns() as dsns, psycopg.connect(dsns.of("read")) as connection:
+    with _dsns(look) as dsns, psycopg.connect(dsns.of("read")) as connection:
         return [row[FRONT:] for row in connection.execute(statement(name), parameters).fetchall()]

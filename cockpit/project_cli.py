@@ -10,5 +10,5 @@ from shared.settings import Settings
 def project() -> None:
     """Run the projector alone; of several one leads, the others wait."""
     settings = Settings()
-    with database(settings) as found:
+    with database(settings, create=True) as found:
         run(settings, prepare(found.conninfo, settings), found, start_projector)

@@ -50,6 +50,14 @@ class PortInUse(CockpitError):
         self.host, self.port = host, port
 
 
+class CannotListen(CockpitError):
+    """Nothing can listen on COCKPIT_HOST {host} with COCKPIT_PORT {port}: {reason}."""
+
+    def __init__(self, host: str, port: int, error: OSError | UnicodeError) -> None:
+        self.host, self.port = host, port
+        self.reason = getattr(error, "strerror", None) or error
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server, its signals left to us: it would end the process before the database is stopped."""
 
@@ -59,18 +67,18 @@ class _Server(uvicorn.Server):
 
 
 def bind(settings: Settings) -> socket.socket:
-    """Return the listening socket, taken before anything else starts. Raises PortInUse."""
+    """Return the listening socket, taken before anything else starts. Raises PortInUse or CannotListen."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))
         listening.listen()  # to bind alone does not keep others from the port
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for a name that is none
         listening.close()
-        if error.errno == errno.EADDRINUSE:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise PortInUse(settings.host, settings.port) from None
-        raise
+        raise CannotListen(settings.host, settings.port, error) from error
     return listening
 
 

@@ -21,7 +21,7 @@ def serve(
     if reload:
         os.execv(sys.executable, [sys.executable, "-m", "cockpit.reload"])  # noqa: S606  # no shell is the point
     settings = Settings()
-    with bind(settings) as listening, database(settings, join=False) as found:
+    with bind(settings) as listening, database(settings, create=True, join=False) as found:
         samples = () if settings.environment == "production" else (load_samples,)
         run(settings, prepare(found.conninfo, settings), found, *samples, start_projector, start_api("both", listening))
 
@@ -31,5 +31,5 @@ def api(
 ) -> None:
     """Run the API alone; a projector runs elsewhere."""
     settings = Settings()
-    with bind(settings) as listening, database(settings) as found:
+    with bind(settings) as listening, database(settings, create=True) as found:
         run(settings, prepare(found.conninfo, settings), found, start_api(side, listening))

@@ -129,7 +129,7 @@ class Sheet:
         for names, told in (
             (missing, "there is no such column"),
             (twice, "there more than once"),
-            (unknown, "unknown column: map it to a field, or to nothing"),
+            (unknown, "unknown column: --column maps it to a field or to nothing, --delimiter is what divides cells"),
             (clash, "field that more than one column is mapped to"),
         ):
             if names:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from db.connect import database, prepare
+from db.connect import database, look
 from projector.verify import verify
 from shared.settings import Settings
 
 console = Console(stderr=True)
-out = Console()
+out = Console(soft_wrap=True)
 
 
 def verify_command() -> None:
     """Compare the read model with a fresh fold of the log, and the log with its chain; exit 1 where they differ."""
     settings = Settings()
     with database(settings) as found, console.status("Folding the log"):
-        right = verify(prepare(found.conninfo, settings).of("project"))
+        right = verify(look(found.conninfo, settings).of("project"))
     out.print(str(right))

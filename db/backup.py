@@ -25,6 +25,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from db import child
+from db.data_dir import usable
 from db.embedded import EmbeddedPostgres, make_home, own, programs
 from shared.core.errors import CockpitError
 
@@ -83,7 +84,10 @@ def backup(conninfo: str, to: Path, progress: Callable[[int, int], None]) -> int
     """
     if to.exists():
         raise AlreadyThere(to)
-    descriptor, name = tempfile.mkstemp(prefix=f"{to.name}.", suffix=".part", dir=to.parent)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f"{to.name}.", suffix=".part", dir=to.parent)
+    except OSError as error:
+        raise BackupFailed(f"{to} cannot be written: {error.strerror}") from error
     part = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -104,15 +108,17 @@ def restored(file: Path, data_dir: Path, *, bin_dir: Path | None = None) -> Iter
     """Yield a running server of what a backup holds; when the block ends well, `data_dir` has its cluster, stopped.
 
     Until then it stands aside, below `data_dir`: whatever goes wrong, nothing is left behind. Raises NotEmpty,
-    NotABackup, OtherPostgres, OSError, and what starting a server raises.
+    NotABackup, OtherPostgres, Unusable, OSError, and what starting a server raises.
     """
     data_dir = data_dir.resolve()
-    is_new = not data_dir.exists()
-    for found in () if is_new else data_dir.iterdir():
-        raise NotEmpty(data_dir, found.name)
+    with usable(data_dir):
+        is_new = not data_dir.exists()
+        for found in () if is_new else data_dir.iterdir():
+            raise NotEmpty(data_dir, found.name)
     with file.open("rb") as packed:
         aside = data_dir / f"postgres.restore-{secrets.token_hex(4)}"
-        make_home(data_dir)
+        with usable(data_dir):
+            make_home(data_dir)
         try:
             make_home(aside)
             cluster = aside / "postgres"

@@ -14,10 +14,11 @@ from msgspec import Struct
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from db import child
+from db.data_dir import check_cluster, usable
 from db.embedded import DataDirectoryInUse, EmbeddedPostgres
 from db.migrate import check, migrate
 from db.pool import CONNECT_SECONDS, Dsns
-from db.roles import ensure_roles
+from db.roles import ensure_roles, has_roles
 from shared.core.errors import CockpitError
 
 if TYPE_CHECKING:
@@ -44,12 +45,13 @@ class Database(Struct, frozen=True):
 
 
 @contextmanager
-def database(settings: Settings, *, join: bool = True) -> Iterator[Database]:
+def database(settings: Settings, *, create: bool = False, join: bool = True) -> Iterator[Database]:
     """Yield the database for as long as the block runs.
 
-    With `join`, an embedded server that another process runs in the same data directory is used as it is; without,
-    that raises DataDirectoryInUse. Raises OperationalError when a server of the user's own does not answer, and
-    NotAnAddress where a setting cannot name one.
+    With `create`, an embedded one is made where there is none; without, that raises NoDatabase. With `join`, an
+    embedded server that another process runs in the same data directory is used as it is; without, that raises
+    DataDirectoryInUse. Raises OperationalError when a server of the user's own does not answer, NotAnAddress where a
+    setting cannot name one, and Unusable where the data directory cannot be made, read or written.
     """
     _check_urls(settings)
     url = settings.database_url or next(iter(settings.side_urls.values()), None)
@@ -58,17 +60,21 @@ def database(settings: Settings, *, join: bool = True) -> Iterator[Database]:
         psycopg.connect(conninfo).close()
         yield Database(conninfo)
         return
-    server = EmbeddedPostgres(settings.data_dir)
+    data_dir = settings.data_dir.resolve()
+    server = EmbeddedPostgres(data_dir)
     try:
-        server.start()
+        with usable(data_dir):
+            if not create:
+                check_cluster(data_dir)
+            server.start()
     except DataDirectoryInUse:
         if not join:
             raise
-        yield Database(_running(settings.data_dir))
+        yield Database(_running(data_dir))
         return
     try:
         _create_database(server.dsn("postgres"))
-        yield Database(server.dsn(DATABASE), lambda: server.pid is not None, settings.data_dir / "postgres.log")
+        yield Database(server.dsn(DATABASE), lambda: server.pid is not None, data_dir / "postgres.log")
     finally:
         server.stop()
 
@@ -81,8 +87,7 @@ def prepare(conninfo: str, settings: Settings) -> Dsns:
     MigrationError.
     """
     if settings.database_url is None and settings.side_urls:
-        check(conninfo)
-        return Dsns(conninfo, settings, with_roles=False)
+        return look(conninfo, settings)
     applied = migrate(conninfo)
     if applied:
         log.info("migrated", applied=applied)
@@ -91,6 +96,15 @@ def prepare(conninfo: str, settings: Settings) -> Dsns:
         log.warning("this login may not make roles and serves for all sides; what an administrator can run follows")
         print(missing, end="", file=sys.stderr, flush=True)  # noqa: T201  # to be copied, so not within a log line
     return Dsns(conninfo, settings, with_roles=missing is None)
+
+
+def look(conninfo: str, settings: Settings) -> Dsns:
+    """Return where each side connects, for what only looks: nothing is changed, and the schema must be up to date.
+
+    Raises MigrationError.
+    """
+    check(conninfo)
+    return Dsns(conninfo, settings, with_roles=has_roles(conninfo))
 
 
 def _check_urls(settings: Settings) -> None:
@@ -105,7 +119,7 @@ def _check_urls(settings: Settings) -> None:
 
 def _running(data_dir: Path) -> str:
     """Return the conninfo of the embedded server that another process of ours runs."""
-    cluster = data_dir.resolve() / "postgres"
+    cluster = data_dir / "postgres"
     port, sockets = child.lines(cluster / "postmaster.pid")[3:5]
     password = (cluster / child.PASSWORD_FILE).read_text()
     return make_conninfo(host=sockets, port=port, user="cockpit", password=password, dbname=DATABASE)

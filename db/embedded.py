@@ -88,6 +88,13 @@ class NoBinaries(EmbeddedError):
     path: Path | None
 
 
+@dataclass(eq=False)
+class Damaged(EmbeddedError):
+    """{path}, in COCKPIT_DATA_DIR, has no PG_VERSION: it is no whole database. Move it away, and restore a backup."""
+
+    path: Path
+
+
 class NotMainThread(EmbeddedError):
     """Start the server from the main thread: it ends together with the thread that started it."""
 
@@ -138,7 +145,7 @@ class EmbeddedPostgres:
         """Run the server and return the DSN of its database `postgres` once it answers.
 
         Recovers after a crash, and waits up to 10 s for the server of a killed owner to end. Raises NotMainThread,
-        DataDirectoryInUse (at once, also where this object already runs it), PredecessorRunning, NoBinaries,
+        DataDirectoryInUse (at once, also where this object already runs it), PredecessorRunning, NoBinaries, Damaged,
         Unreachable, StartFailed with the last lines of the log, or OSError where the data directory is not ours. After
         an error nothing runs and nothing stays locked.
         """
@@ -157,6 +164,8 @@ class EmbeddedPostgres:
                 raise StartFailed(str(error)) from error
             launcher = child.Launcher(programs(self._bin_dir), account, log=_open(self._log, held), inherit=lock)
             if not (self._cluster / "PG_VERSION").exists():
+                if self._cluster.exists() and any(self._cluster.iterdir()):
+                    raise Damaged(self._cluster)
                 code = launcher.create_cluster(self._cluster, role=_USER)
                 if code != 0:
                     raise _failure(launcher, code)

@@ -49,7 +49,14 @@ def migrate(conninfo: str) -> list[str]:
 def check(conninfo: str) -> None:
     """Raise MigrationError unless the schema is just the one this code was written for; nothing is changed."""
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        missing = [path.name for path in _missing(_applied(connection))]
+        try:
+            applied = _applied(connection)
+        except REFUSALS as error:
+            raise _refused("The schema cannot be looked at", error) from error
+        name = connection.info.dbname
+    missing = [path.name for path in _missing(applied)]
+    if not applied:
+        raise MigrationError(f"The database {name} has nothing of Cockpit yet: run `cockpit migrate`.")
     if missing:
         raise MigrationError(f"The schema lacks {', '.join(missing)}: run `cockpit migrate`.")
 

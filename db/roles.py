@@ -26,3 +26,10 @@ def ensure_roles(conninfo: str) -> str | None:
         except psycopg.errors.InsufficientPrivilege:
             return grant
     return None
+
+
+def has_roles(conninfo: str) -> bool:
+    """Whether the roles are in place and this login may act as them; nothing is changed."""
+    with psycopg.connect(conninfo) as connection:
+        ((found,),) = connection.execute(statement("migrate/find_roles")).fetchall()
+    return bool(found)

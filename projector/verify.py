@@ -62,8 +62,9 @@ class BrokenObject(CockpitError):
 
 
 class Verified(Struct, frozen=True):
-    """What was found right: the checkpoint, how many events there are up to it, rows compared, events parked."""
+    """What was found right: the log's head, the checkpoint, the events up to it, rows compared, events parked."""
 
+    head: int
     position: int
     events: int
     rows: int
@@ -72,6 +73,9 @@ class Verified(Struct, frozen=True):
     def __str__(self) -> str:
         """Say so, in a line."""
         parked = f", {self.parked} events parked" if self.parked else ""
+        if self.position < self.head:
+            far = f"the log is whole up to position {self.head}; the read model is at {self.position}"
+            return f"Clean: {far}, with {self.events} events, {self.rows} rows compared{parked}."
         return f"Clean: {self.events} events up to position {self.position}, {self.rows} rows compared{parked}."
 
 
@@ -100,10 +104,10 @@ def _verify(connection: Connection) -> Verified:
         broken = connection.execute(statement(f"projector/{name}")).fetchone()
         if broken is not None:
             raise BrokenLog(*broken)
-    position, clock_at = _checkpoint(connection)
+    head, position, clock_at = _checkpoint(connection)
     positions = connection.cursor(row_factory=scalar_row)
     parked = set(positions.execute(statement("projector/read_parked_positions")).fetchall())
-    verified = _compare(connection, position, parked, clock_at)
+    verified = _compare(connection, head, position, parked, clock_at)
     for table, name in MARKS.items():
         wrong = connection.execute(statement(f"projector/{name}")).fetchone()
         if wrong is not None:
@@ -113,8 +117,8 @@ def _verify(connection: Connection) -> Verified:
     return verified
 
 
-def _checkpoint(connection: Connection) -> tuple[int, datetime]:
-    """Return the position and the clock of the checkpoint, which the log must bear out."""
+def _checkpoint(connection: Connection) -> tuple[int, int, datetime]:
+    """Return the log's head, and the position and the clock of the checkpoint, which the log must bear out."""
     row = connection.cursor(row_factory=dict_row).execute(statement("projector/check_checkpoint")).fetchone()
     if row is None:
         raise Different("checkpoint", "read_model", "name", "this row", None)
@@ -123,10 +127,10 @@ def _checkpoint(connection: Connection) -> tuple[int, datetime]:
     for column, expected in (("recorded_at", row["was_recorded_at"]), ("retired", False)):
         if row[column] != expected:
             raise Different("checkpoint", "read_model", column, expected, row[column])
-    return row["position"], row["clock_at"]
+    return row["head"], row["position"], row["clock_at"]
 
 
-def _compare(connection: Connection, position: int, parked: set[int], clock: datetime) -> Verified:
+def _compare(connection: Connection, head: int, position: int, parked: set[int], clock: datetime) -> Verified:
     totals: Counter[str] = Counter()
     events = 0
     with connection.cursor("verify", binary=True) as cursor:
@@ -148,7 +152,7 @@ def _compare(connection: Connection, position: int, parked: set[int], clock: dat
             if table == "audit_entry":
                 _name_stray_entry(connection)
             raise Different(table, "as a whole", "count", totals[table], count)
-    return Verified(position, events, totals.total(), totals["parked_event"])
+    return Verified(head, position, events, totals.total(), totals["parked_event"])
 
 
 def _name_stray_entry(connection: Connection) -> None:

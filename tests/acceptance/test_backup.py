@@ -193,7 +193,8 @@ def test_a_backup_replaces_no_file_and_is_of_a_database_that_is_there(
     (with_sample_data / "kept").write_text("kept")
     assert "is there already" in refused("backup", "kept", folder=with_sample_data)
     assert (with_sample_data / "kept").read_text() == "kept"
-    assert "No such file or directory" in refused("backup", "nowhere/backup", folder=with_sample_data)
+    told = "The backup failed: nowhere/backup cannot be written: No such file or directory."
+    assert refused("backup", "nowhere/backup", folder=with_sample_data) == f"cockpit: {told}"
     empty = new_folder()
     assert "There is no database in" in refused("backup", "backup", folder=empty)
     assert list(empty.iterdir()) == []

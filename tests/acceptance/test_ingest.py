@@ -254,10 +254,20 @@ def test_rows_come_from_standard_input_too(database: str, ingest: Ingest, text: 
     assert names(database, "piped") == {"good": "Good"}
 
 
+def test_refused_rows_that_can_go_nowhere_are_one_line_that_names_the_option(tmp_path: Path, ingest: Ingest) -> None:
+    (tmp_path / "a.csv").write_text("external_id,display_name,entity_type\n1,A,ROBOT\n")
+    done = ingest("a.csv", "--errors", "nowhere/refused.ndjson")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "cockpit: Refused rows cannot go into nowhere/refused.ndjson: No such file or directory."
+        " Name another file with --errors, and run it again to go on.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("a.csv",), "unknown column: map it to a field, or to nothing: Surname, Age (years)."),
+        (("a.csv",), "--delimiter is what divides cells: Surname, Age (years)."),
         (("a.csv", "--column", "Surname=EMAIL", "--column", "Age (years)=SIZE"), "no detail type: SIZE."),
         (("a.csv", "--column", "Surname"), "write it as HEADER=field."),
         (("missing.csv",), "No such file or directory: 'missing.csv'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pwd
 import signal
@@ -87,6 +88,41 @@ def test_a_port_in_use_is_told_before_anything_starts(command: str, tmp_path: Pa
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize("command", ["serve", "api"])
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid", f"{'a' * 64}.invalid"])
+def test_a_host_that_is_not_ours_is_one_line_with_the_setting(command: str, host: str, tmp_path: Path) -> None:
+    done = cockpit(command, folder=tmp_path, host=host)
+    assert_one_line(done, f"cockpit: Nothing can listen on COCKPIT_HOST {host} with COCKPIT_PORT 0: ")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate", "restore"])
+@pytest.mark.parametrize("below", ["", "/data"])
+def test_a_data_directory_that_cannot_be_one_is_one_line_with_the_setting(
+    command: str, below: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    data_dir = f"{tmp_path}/file{below}"
+    done = cockpit(command, *[f"{tmp_path}/file"] * (command == "restore"), folder=tmp_path, data_dir=data_dir)
+    told = f"COCKPIT_DATA_DIR is {data_dir}, which cannot be used: {data_dir}: Not a directory."
+    assert_one_line(done, f"cockpit: {told}\n")
+
+
+def test_a_data_directory_that_is_closed_is_one_line_with_the_setting(home: Path) -> None:
+    done = cockpit("serve", folder=home, data_dir="/proc/data")
+    assert_one_line(done, "cockpit: COCKPIT_DATA_DIR is /proc/data, which cannot be used: /proc/data: ")
+
+
+@pytest.mark.parametrize("command", ["serve", "status"])
+def test_a_cluster_without_its_version_is_one_line_and_stays(command: str, home: Path) -> None:
+    cluster = home / "data" / "postgres"
+    cluster.mkdir(parents=True)
+    (cluster / "postgresql.conf").touch()
+    told = f"{cluster.resolve()}, in COCKPIT_DATA_DIR, has no PG_VERSION: it is no whole database."
+    assert_one_line(cockpit(command, folder=home), f"cockpit: {told} Move it away, and restore a backup.\n")
+    assert [path.name for path in cluster.iterdir()] == ["postgresql.conf"]
+
+
 def assert_one_line(done: subprocess.CompletedProcess[str], beginning: str) -> None:
     assert done.stderr.startswith(beginning), done.stderr
     assert done.stderr.count("\n") == 1
@@ -140,6 +176,19 @@ def test_a_data_directory_in_use_is_one_line_and_the_first_goes_on(home: Path) -
 )
 def test_a_bad_setting_is_one_line_with_its_name(name: str, value: str, tmp_path: Path) -> None:
     assert_one_line(cockpit("serve", folder=tmp_path, **{name: value}), f"cockpit: COCKPIT_{name.upper()}: ")
+
+
+@pytest.mark.parametrize("in_file", [True, False], ids=[".env", "environment"])
+def test_a_name_that_is_no_setting_is_a_line_with_the_nearest_one(tmp_path: Path, *, in_file: bool) -> None:
+    names = {"prt": "1", "test_database_url": "x", "image": "y"}
+    if in_file:
+        lines = (f"COCKPIT_{name.upper()}={value}\n" for name, value in names.items())
+        (tmp_path / ".env").write_text("".join(lines) + "POSTGRES_PORT=1\n")
+    done = cockpit("status", folder=tmp_path, **({} if in_file else names))
+    warning, refusal = done.stderr.splitlines()
+    told = json.loads(warning)
+    assert (told["level"], told["name"], told["nearest"]) == ("warning", "COCKPIT_PRT", "COCKPIT_PORT")
+    assert refusal.startswith("cockpit: There is no database in ")
 
 
 def test_a_database_that_dies_under_it_ends_it_with_one_line(home: Path) -> None:

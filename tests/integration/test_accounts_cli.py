@@ -81,6 +81,20 @@ def test_it_lists_and_revokes_without_showing_secrets(run: Run) -> None:
     assert found not in run("token", "list").stdout
 
 
+def test_a_list_is_a_line_a_token_with_nothing_cut_however_narrow_the_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    run("user", "create", "somebody.with.a.name", "--password-stdin", typed="1234\n")
+    run("token", "create", "somebody.with.a.name", "--label", "the laptop on the desk", "--ttl", "60")
+    heading, line = run("token", "list", "somebody.with.a.name").stdout.splitlines()
+    assert re.fullmatch(r"id +user +label +scopes +created +expires *", heading)
+    instant = r"\d{4}-\d\d-\d\dT[\d:.]+Z"
+    assert re.fullmatch(
+        rf"[0-9a-f-]{{36}}  somebody\.with\.a\.name  the laptop on the desk  read, write  {instant}  {instant} *", line
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "typed"),
     [

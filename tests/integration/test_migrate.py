@@ -20,7 +20,7 @@ from db import migrate as module
 from db.embedded import EmbeddedPostgres
 from db.migrate import MIGRATIONS, MigrationError, check, migrate
 from db.pool import ROLES, Dsns
-from db.roles import ensure_roles
+from db.roles import ensure_roles, has_roles
 from projector.verify import verify
 from shared.core.events import EventCancelled, entity_stream
 from tests.acceptance.processes import authorization, cockpit, running, until
@@ -64,7 +64,7 @@ def login(conninfo: str, name: str, *rights: str, drop: bool = True) -> Iterator
 
 
 def test_all_is_applied_once_in_order(empty: str) -> None:
-    with pytest.raises(MigrationError, match=r"lacks 0001_log\.sql.*run `cockpit migrate`"):
+    with pytest.raises(MigrationError, match="has nothing of Cockpit yet: run `cockpit migrate`"):
         check(empty)
     assert migrate(empty) == FILES
     assert migrate(empty) == []
@@ -204,6 +204,15 @@ def test_a_service_without_roles_serves_all_the_same_with_a_warning(empty: str, 
             assert httpx2.get(f"{url}{made.headers['Location']}").status_code == 200
             assert service.stop() == 0
         assert cockpit("verify", folder=tmp_path, database_url=single).returncode == 0
+
+
+def test_what_only_looks_acts_as_the_roles_where_it_may_and_as_the_login_itself_elsewhere(empty: str) -> None:
+    with login(empty, "cockpit_looking") as plain:
+        migrate(plain)
+        assert not has_roles(plain)
+        assert ensure_roles(empty) is None
+        assert not has_roles(plain)
+        assert has_roles(empty)
 
 
 def test_events_that_had_no_audit_entry_get_the_one_that_the_projector_makes(database: str) -> None:

@@ -19,6 +19,7 @@ from write_side.upsert import Upsert
 
 LIMIT = 2000
 HEADER = "external_id,display_name,entity_type,EMAIL,details.PHONE,effective_at\n"
+UNKNOWN = "unknown column: --column maps it to a field or to nothing, --delimiter is what divides cells"
 
 
 @pytest.fixture(autouse=True)
@@ -131,9 +132,9 @@ def test_columns_are_mapped_and_left_out() -> None:
 @pytest.mark.parametrize(
     ("text", "layout", "told"),
     [
-        ("external_id,Name,Mail\n", {}, "unknown column: map it to a field, or to nothing: Name, Mail"),
-        ("external_id,,x\n", {}, "unknown column: map it to a field, or to nothing: (number 2), x"),
-        ("external_id,a\n", {"columns": {"a": "nmae"}}, "unknown column: map it to a field, or to nothing: a"),
+        ("external_id,Name,Mail\n", {}, f"{UNKNOWN}: Name, Mail"),
+        ("external_id,,x\n", {}, f"{UNKNOWN}: (number 2), x"),
+        ("external_id,a\n", {"columns": {"a": "nmae"}}, f"{UNKNOWN}: a"),
         ("external_id\n", {"columns": {"b": "display_name"}}, "there is no such column: b"),
         ("external_id,EMAIL,EMAIL\n", {}, "there more than once: EMAIL"),
         ("EMAIL,details.EMAIL\n", {}, "field that more than one column is mapped to: details.EMAIL"),
