@@ -37,10 +37,13 @@ Cockpit is ready.
   docs     {url}/docs
   admin    {url}/admin/
   health   {url}/ping/
-  token    curl -s {url}/api/v1/auth/token -H 'Content-Type: application/json' \\
-             -d '{{"username": "user_1", "password": "1234"}}'
+  token    {token}
   stop     Ctrl-C
 """
+LOG_IN = """curl -s {url}/api/v1/auth/token -H 'Content-Type: application/json' \\
+             -d '{{"username": "user_1", "password": "1234"}}'"""
+NO_SAMPLES = "cockpit token create USER"
+"""How to have a token: of a sample user; in production, where there is none, of one of your own."""
 
 
 class PortInUse(CockpitError):
@@ -134,4 +137,6 @@ async def _announce(server: _Server, app: FastAPI, on: socket.socket) -> None:
     if (known := await ask(app)) is not None:
         await app.state.wait_projected(known["head_position"], CATCH_UP_SECONDS)
     host, port = on.getsockname()[:2]
-    print(BANNER.format(url=f"http://{f'[{host}]' if ':' in host else host}:{port}"), flush=True)  # noqa: T201
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    token = NO_SAMPLES if app.state.settings.environment == "production" else LOG_IN.format(url=url)
+    print(BANNER.format(url=url, token=token), flush=True)  # noqa: T201

@@ -94,7 +94,7 @@ def field_errors(error: ValidationError, names: Collection[str] = ()) -> list[Fi
         name = ".".join(place) or "non_field_errors"
         code = item["type"]
         if code == "extra_forbidden":
-            meant = "".join(f" Is {near} meant?" for near in get_close_matches(name, names, 1))
+            meant = "".join(f" Is {near} meant?" for near in get_close_matches(name[:50], names, 1))
             found.append(FieldError(name, f"Unknown field.{meant}", "unknown"))
         elif code == "missing":
             found.append(FieldError(name, "This field is required.", "required"))

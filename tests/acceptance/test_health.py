@@ -56,6 +56,21 @@ def test_without_a_projector_the_service_is_alive_but_not_ready(
         assert (ready.status_code, ready.json()["reason"]) == (503, "no projector is running")
 
 
+@pytest.mark.parametrize(
+    ("kind", "said", "unsaid"), [("production", "cockpit token create", "user_1"), ("test", "user_1", "token create")]
+)
+def test_what_it_says_when_it_is_ready_names_a_sample_user_only_where_there_is_one(
+    clone: Clone, tmp_path_factory: pytest.TempPathFactory, kind: str, said: str, unsaid: str
+) -> None:
+    folder = tmp_path_factory.mktemp("ready")
+    with clone() as conninfo, process(folder, conninfo, "api", COCKPIT_ENVIRONMENT=kind) as running:
+        banner_url(running)
+        assert running.stdout is not None
+        words = "".join(line for line in iter(running.stdout.readline, "  stop     Ctrl-C\n"))
+    assert said in words
+    assert unsaid not in words
+
+
 def test_each_side_runs_as_a_process_of_its_own(clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("sides")
     with (
