@@ -36,6 +36,13 @@ class NotAnAddress(CockpitError):
         self.name = name.upper()
 
 
+class NotUpYet(CockpitError):
+    """The database in {data_dir} is only being started: try again in a moment."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+
+
 class Database(Struct, frozen=True):
     """A database that answers: its conninfo as the owner, whether it is still there, and where its log is."""
 
@@ -51,7 +58,8 @@ def database(settings: Settings, *, create: bool = False, join: bool = True) -> 
     With `create`, an embedded one is made where there is none; without, that raises NoDatabase. With `join`, an
     embedded server that another process runs in the same data directory is used as it is; without, that raises
     DataDirectoryInUse. Raises OperationalError when a server of the user's own does not answer, NotAnAddress where a
-    setting cannot name one, and Unusable where the data directory cannot be made, read or written.
+    setting cannot name one, Unusable where the data directory cannot be made, read or written, and NotUpYet where
+    another process only starts the server.
     """
     _check_urls(settings)
     url = settings.database_url or next(iter(settings.side_urls.values()), None)
@@ -118,9 +126,12 @@ def _check_urls(settings: Settings) -> None:
 
 
 def _running(data_dir: Path) -> str:
-    """Return the conninfo of the embedded server that another process of ours runs."""
+    """Return the conninfo of the embedded server that another process of ours runs. Raises NotUpYet."""
     cluster = data_dir / "postgres"
-    port, sockets = child.lines(cluster / "postmaster.pid")[3:5]
+    told = child.lines(cluster / "postmaster.pid")[3:5]
+    if len(told) < 2:  # noqa: PLR2004  # the port, and where its sockets are
+        raise NotUpYet(data_dir)
+    port, sockets = told
     password = (cluster / child.PASSWORD_FILE).read_text()
     return make_conninfo(host=sockets, port=port, user="cockpit", password=password, dbname=DATABASE)
 

@@ -38,8 +38,7 @@ class Timeline(Struct, frozen=True, kw_only=True, gc=False):
     `fields` is None where only the open rows are at hand, which suffice for a revision later than all that they say.
     `rows` are those known now, by group, in the order of valid time. `change_points` counts the instants that were
     asserted, `schedule` lists those that were still to come when the last event was recorded. `registered_at` is the
-    start of its first existence, None where it has none. `size` is about how many bytes it takes in memory, at most:
-    what was superseded still counts.
+    start of its first existence, None where it has none. `size` is about how many bytes it takes in memory.
     """
 
     entity_uid: UUID
@@ -85,7 +84,7 @@ def fold(timeline: Timeline, recorded: Recorded) -> tuple[Timeline, list[Change]
     turn = Turn(timeline.entity_uid, recorded, asserted, noted.fields)
     for group in _touched(timeline, recorded.event, asserted):
         rows[group] = turn(group, rows.get(group, ()))
-    return replace(noted, size=noted.size + ROW_BYTES * turn.made), turn.changes
+    return replace(noted, size=noted.size + ROW_BYTES * turn.more), turn.changes
 
 
 def recall(entity_uid: UUID, events: Iterable[Recorded], rows: Mapping[str, Rows]) -> Timeline:

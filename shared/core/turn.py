@@ -32,7 +32,7 @@ Rows = tuple[Row, ...]
 class Turn:
     """Takes the groups that one event touches from what they were to what they are, and keeps what that changed.
 
-    `made` counts the rows that open.
+    `more` says how many rows there are more than before.
     """
 
     def __init__(
@@ -46,7 +46,8 @@ class Turn:
         self._asserted = asserted
         self._fields = fields
         self._end = until if isinstance(until, datetime) else None
-        self.made = 0
+        self._made = 0
+        self.more = 0
 
     def __call__(self, group: str, known: Rows) -> Rows:
         """Return the group's rows from now on. An event later than all that is asserted needs the open row alone."""
@@ -107,6 +108,7 @@ class Turn:
                     rows[row.valid_from] = self._close(row, segment.end)
                     continue
             self.changes.append(Superseded(row, self.recorded.position))
+            self.more -= 1
         for segment in wanted.values():
             if segment.start not in rows:
                 rows[segment.start] = self._open(group, *segment, last_asserted)
@@ -130,12 +132,12 @@ class Turn:
     ) -> Row:
         position, recorded_at = self.recorded.position, self.recorded.recorded_at
         first, second = content
-        if self.made == ROWS_PER_EVENT:
+        if self._made == ROWS_PER_EVENT:
             raise CannotFold(position, f"it would make over {ROWS_PER_EVENT} rows")
         row: Row
         if group == ENTITY:
             row = EntityVersion(
-                id=position * ROWS_PER_EVENT + self.made,
+                id=position * ROWS_PER_EVENT + self._made,
                 entity_uid=self.entity_uid,
                 display_name=first,
                 entity_type=second,
@@ -151,7 +153,7 @@ class Turn:
             )
         else:
             row = DetailVersion(
-                id=position * ROWS_PER_EVENT + self.made,
+                id=position * ROWS_PER_EVENT + self._made,
                 entity_uid=self.entity_uid,
                 detail_type=first,
                 detail_value=second,
@@ -165,7 +167,8 @@ class Turn:
                 updated_at=recorded_at,
                 actor=self.recorded.metadata.actor,
             )
-        self.made += 1
+        self._made += 1
+        self.more += 1
         self.changes.append(Opened(row))
         return row
 

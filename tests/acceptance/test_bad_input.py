@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import socket
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.service import API, Service, problem
+from tests.acceptance.service import Service, problem
 
 JSON = {"Content-Type": "application/json"}
 PERSON = {"display_name": "Bad input", "entity_type": "PERSON"}
@@ -162,23 +160,6 @@ def test_a_body_over_the_limit_is_413_also_when_it_comes_in_chunks(service: Serv
 
     for content in (b" " * 1_048_577, chunks()):
         problem(service.write("POST", "entities", headers=JSON, content=content), 413)
-
-
-def test_a_body_that_is_said_to_be_over_the_limit_is_413_before_it_comes(service: Service) -> None:
-    url = urlsplit(service.url)
-    with socket.create_connection((url.hostname, url.port or 0), timeout=20) as wire:
-        head = f"POST {API}/entities HTTP/1.1\r\nHost: x\r\nAuthorization: Token {service.token()}\r\n"
-        more = "Content-Type: application/json\r\nContent-Length: 2147483648\r\nExpect: 100-continue\r\n\r\n"
-        wire.sendall((head + more).encode())
-        with wire.makefile("rb") as answer:
-            assert answer.readline().split()[1] == b"413"
-
-
-def test_two_keys_for_one_request_are_400(service: Service) -> None:
-    headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b"), ("Authorization", f"Token {service.token()}")]
-    for method, path in (("POST", "entities"), ("PATCH", f"entities/{GLOBEX}")):
-        answer = service.client.request(method, f"{API}/{path}", headers=headers, json=PERSON)
-        problem(answer, 400, code="repeated", field="Idempotency-Key")
 
 
 @pytest.mark.parametrize("token", [None, "nonsense"])

@@ -148,3 +148,13 @@ def test_nasty_headers(service: Service, name: str) -> None:
         raw = f"{method} {path} HTTP/1.1\r\nHost: x\r\n".encode() + token + header + b"\r\n"
         status = status_on_the_wire(service, raw)
         assert status is None or status < 500
+
+
+def test_a_body_that_is_said_to_be_over_the_limit_is_413_before_it_comes(service: Service) -> None:
+    url = urlsplit(service.url)
+    with socket.create_connection((url.hostname, url.port or 0), timeout=20) as wire:
+        head = f"POST {API}/entities HTTP/1.1\r\nHost: x\r\nAuthorization: Token {service.token()}\r\n"
+        more = "Content-Type: application/json\r\nContent-Length: 2147483648\r\nExpect: 100-continue\r\n\r\n"
+        wire.sendall((head + more).encode())
+        with wire.makefile("rb") as answer:
+            assert answer.readline().split()[1] == b"413"

@@ -9,7 +9,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from tests.acceptance.service import Json, Service, Start, problem
+from tests.acceptance.service import API, Json, Service, Start, problem
 
 
 def person(name: str = "") -> Json:
@@ -180,3 +180,14 @@ def test_content_replays_only_for_a_while(start: Start) -> None:
     service.write("POST", "entities", body)
     statuses = [service.write("POST", "entities", body).status_code for _ in range(50)]
     assert 201 in statuses
+
+
+def test_two_keys_for_one_request_are_400(service: Service) -> None:
+    person = service.entity()
+    head = service.head()
+    headers = [("Idempotency-Key", "a"), ("Idempotency-Key", "b"), ("Authorization", f"Token {service.token()}")]
+    body = {"display_name": "Jo", "entity_type": "PERSON"}
+    for method, path in (("POST", "entities"), ("PATCH", f"entities/{person['entity_uid']}")):
+        answer = service.client.request(method, f"{API}/{path}", headers=headers, json=body)
+        problem(answer, 400, code="repeated", field="Idempotency-Key")
+    assert service.head() == head
