@@ -20,7 +20,7 @@ from shared.core.errors import CannotFold
 from shared.core.events import EntityRegistered, EntityRevised, Recorded, entity_stream, uid_of
 from shared.core.rows import DetailVersion, EntityVersion, Row
 from shared.core.segments import ENTITY
-from shared.core.timeline import ROW_BYTES, Timeline, recall
+from shared.core.timeline import ENTITY_BYTES, ROW_BYTES, Timeline, recall
 from shared.core.turn import Rows
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 KEPT_BYTES = 24 * 2**20
 """About how much memory the entities take that are kept; a batch that has more is kept whole, until the next one."""
-ENTITY_BYTES = 1000
-"""About what is kept of an entity besides its assertions and rows."""
 KEPT_VERSIONS = 64
 """An entity with more versions is kept with its open rows alone: memory does not follow the history of one."""
 
@@ -42,7 +40,6 @@ class Memory:
 
     def __init__(self) -> None:
         self._known: dict[UUID, Timeline] = {}
-        self._weights: dict[UUID, int] = {}
         self._weight = 0
 
     def get(self, uid: UUID) -> Timeline | None:
@@ -54,21 +51,20 @@ class Memory:
         for uid, timeline in timelines.items():
             self._forget(uid)
             kept = self._known[uid] = _what_is_open(timeline) if timeline.version > KEPT_VERSIONS else timeline
-            weight = self._weights[uid] = _weight(kept)
-            self._weight += weight
+            self._weight += _weight(kept)
         for uid in list(islice(self._known, len(self._known) - len(timelines))):
             if self._weight <= KEPT_BYTES:
                 break
             self._forget(uid)
 
     def _forget(self, uid: UUID) -> None:
-        if self._known.pop(uid, None) is not None:
-            self._weight -= self._weights.pop(uid)
+        forgotten = self._known.pop(uid, None)
+        if forgotten is not None:
+            self._weight -= _weight(forgotten)
 
     def clear(self) -> None:
         """Forget everything."""
         self._known.clear()
-        self._weights.clear()
         self._weight = 0
 
 
@@ -212,7 +208,7 @@ def _what_is_open(timeline: Timeline) -> Timeline:
 def _weight(timeline: Timeline) -> int:
     """Return about how many bytes an entity takes; of one with its open rows alone, these do."""
     if timeline.fields is not None:
-        return ENTITY_BYTES + timeline.size
+        return timeline.size
     rows = [row for rows in timeline.rows.values() for row in rows]
     texts = [row.display_name if isinstance(row, EntityVersion) else row.detail_value for row in rows]
     return ENTITY_BYTES + sum([ROW_BYTES + getsizeof(text) for text in texts])

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 KEPT_BYTES = 35 * 2**20
 """About how much memory the entities take that are kept: those that were written last."""
-ENTITY_BYTES, EVENT_BYTES = 1000, 800
-"""About what is kept of an entity besides its assertions and rows, and of an event that is not folded yet."""
+EVENT_BYTES = 800
+"""About what an event takes that is not folded yet."""
 
 KEPT_KEYS = 20_000
 """How many keys are kept, about 500 bytes each."""
@@ -195,7 +195,7 @@ class States:
 def _weight(state: Entity, unfolded: Sequence[Recorded]) -> int:
     details = [detail for recorded in unfolded for detail in getattr(recorded.event, "details", {}).items()]
     texts = sum([getsizeof(code) + getsizeof(value) for code, value in details])
-    return ENTITY_BYTES + state.size + EVENT_BYTES * len(unfolded) + texts
+    return state.size + EVENT_BYTES * len(unfolded) + texts
 
 
 def _holder_after(events: Sequence[Recorded]) -> Holder:

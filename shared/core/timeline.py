@@ -28,8 +28,8 @@ NO_DETAILS = frozenset((*columns(ENTITY), ENTITY))
 """The fields, and the group, that are of the entity itself."""
 
 
-ASSERTION_BYTES, ROW_BYTES = 180, 480
-"""About what an assertion and a row take in memory, without their texts, which they share."""
+ENTITY_BYTES, ASSERTION_BYTES, ROW_BYTES = 1000, 180, 480
+"""About what an entity takes in memory besides its assertions and rows, and what one of these does without its text."""
 
 
 class Timeline(Struct, frozen=True, kw_only=True, gc=False):
@@ -53,7 +53,7 @@ class Timeline(Struct, frozen=True, kw_only=True, gc=False):
     cancelled: frozenset[UUID] = frozenset()
     fields: Fields | None = {}
     rows: Mapping[str, Rows] = {}
-    size: int = 0
+    size: int = ENTITY_BYTES
 
     def due(self, now: datetime) -> int:
         """Return how many change points have come by now: with the last event, what an ETag is made of."""
@@ -82,9 +82,12 @@ def fold(timeline: Timeline, recorded: Recorded) -> tuple[Timeline, list[Change]
     rows = dict(timeline.rows)
     noted = _noted(timeline, recorded, asserted, rows)
     turn = Turn(timeline.entity_uid, recorded, asserted, noted.fields)
+    more = 0
     for group in _touched(timeline, recorded.event, asserted):
-        rows[group] = turn(group, rows.get(group, ()))
-    return replace(noted, size=noted.size + ROW_BYTES * turn.more), turn.changes
+        known = rows.get(group, ())
+        rows[group] = turn(group, known)
+        more += len(rows[group]) - len(known)
+    return replace(noted, size=noted.size + ROW_BYTES * more), turn.changes
 
 
 def recall(entity_uid: UUID, events: Iterable[Recorded], rows: Mapping[str, Rows]) -> Timeline:

@@ -30,10 +30,7 @@ Rows = tuple[Row, ...]
 
 
 class Turn:
-    """Takes the groups that one event touches from what they were to what they are, and keeps what that changed.
-
-    `more` says how many rows there are more than before.
-    """
+    """Takes the groups that one event touches from what they were to what they are, and keeps what that changed."""
 
     def __init__(
         self, entity_uid: UUID, recorded: Recorded, asserted: Mapping[str, Assertion], fields: Fields | None
@@ -47,7 +44,6 @@ class Turn:
         self._fields = fields
         self._end = until if isinstance(until, datetime) else None
         self._made = 0
-        self.more = 0
 
     def __call__(self, group: str, known: Rows) -> Rows:
         """Return the group's rows from now on. An event later than all that is asserted needs the open row alone."""
@@ -108,7 +104,6 @@ class Turn:
                     rows[row.valid_from] = self._close(row, segment.end)
                     continue
             self.changes.append(Superseded(row, self.recorded.position))
-            self.more -= 1
         for segment in wanted.values():
             if segment.start not in rows:
                 rows[segment.start] = self._open(group, *segment, last_asserted)
@@ -168,7 +163,6 @@ class Turn:
                 actor=self.recorded.metadata.actor,
             )
         self._made += 1
-        self.more += 1
         self.changes.append(Opened(row))
         return row
 

@@ -84,9 +84,8 @@ def test_commands_on_what_is_not_at_hand_look_it_up_together(database: str, aske
         asked.clear()
         commands = [writing.handler.entity(uid, Revise(display_name="Bo"), REQUEST) for uid in uids]
         assert {outcome.state.version for outcome in await asyncio.gather(*commands)} == {2}
-        assert (
-            asked.count(LOAD) <= 1 + 64 // MOST_STREAMS + 2
-        )  # the types, full rounds, and two that were begun with fewer
+        # the types, full rounds, and two that were begun with fewer
+        assert asked.count(LOAD) <= 1 + 64 // MOST_STREAMS + 2
         assert len(asked) <= 10
 
     with_writers(database, register)
